@@ -53,8 +53,8 @@ class ListVersions:
 
 @dataclass(frozen=True, slots=True)
 class VersionPage:
-    """entries: in the order the server sent them. interleaved: False where the order within a key says nothing between a
-    version and a marker, because the server sent all versions of the page and then all markers."""
+    """entries: in the order the server sent them. interleaved: False where the order within a key says nothing between
+    a version and a marker, because the server sent all versions of the page and then all markers."""
 
     entries: list[Entry]
     common_prefixes: list[str]
