@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
 from artifact_store.errors import ConfigError
@@ -100,7 +100,7 @@ class SecondRegion(Section):
 class RestoreTest(Section):
     """AWS Backup restores the bucket on a schedule and throws the result away."""
 
-    schedule: str = "cron(0 16 ? * MON *)"
+    schedule: str
     start_window_hours: int = 24
     selection_window_days: int = 30
     validation_window_hours: int = 24
@@ -125,6 +125,12 @@ class StoreConfig(Section):
     restore_test: RestoreTest | None = None
     alert_emails: tuple[str, ...] = ()
     demands: Demands = Demands()
+
+    @field_validator("second_region", "restore_test", mode="before")
+    @classmethod
+    def _empty_is_absent(cls, value: Any) -> Any:
+        """Pulumi.yaml describes an optional block only with a default; `{}` is the one that says nothing."""
+        return None if value == {} else value
 
 
 def parse(raw: Mapping[str, Any]) -> tuple[StoreConfig, list[str], frozenset[str]]:

@@ -197,7 +197,7 @@ def overlaps(rules: Sequence[Rule]) -> Iterator[Problem]:
                 lost, kept = sorted((first, second), key=lambda r: r.delete_after_days or LONGEST + 1)
                 text = (
                     f"start windows of {first.name} and {second.name} overlap ({met:%a %d %b %H:%M}): AWS Backup then "
-                    f"takes only {kept.name} and silently drops {lost.name}; start one {lost.start_window_minutes} min later"
+                    f"takes only {kept.name} and silently drops {lost.name}; move it {lost.start_window_minutes} min"
                 )
                 yield _warning("O1", f"schedule.{lost.name}", text)
 

@@ -1,0 +1,78 @@
+"""Who is told when the promise is in danger.
+
+Owns the encrypted topic, its subscriptions and the EventBridge rules. EventBridge sees more than a vault's own
+notifications do: aborted jobs, and recovery points that stop (AWS Backup guide, eventbridge). The rules are not
+narrowed to one vault: the events name it under different fields, and an alert too many is better than one too few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+import pulumi_aws as aws
+
+from artifact_store.components import policy
+from artifact_store.components.key import EncryptionKey
+
+SERVICES = ("backup.amazonaws.com", "events.amazonaws.com")
+EVENTS: Mapping[str, tuple[str, Mapping[str, Sequence[str]]]] = {
+    "backup-job": ("Backup Job State Change", {"state": ("ABORTED", "EXPIRED", "FAILED", "PARTIAL")}),
+    "copy-job": ("Copy Job State Change", {"state": ("FAILED", "PARTIAL")}),
+    "restore-job": ("Restore Job State Change", {"status": ("ABORTED", "FAILED")}),
+    "continuous-backup": ("Recovery Point State Change", {"status": ("EXPIRED", "PARTIAL", "STOPPED")}),
+}
+
+
+class Alerts(pulumi.ComponentResource):
+    """emails: addresses, secret or not; each must confirm its subscription once."""
+
+    topic_arn: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        emails: Sequence[pulumi.Input[str]],
+        protected: bool,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("artifact-store:index:Alerts", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        account = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
+        # The AWS-managed key of SNS cannot be used by services that publish (SNS guide, sns-key-management).
+        key = EncryptionKey(
+            f"{name}-key",
+            description="Encrypts the alerts of an artifact store",
+            protected=protected,
+            services=SERVICES,
+            opts=child,
+        )
+        topic = aws.sns.Topic(name, kms_master_key_id=key.arn, opts=child)
+        topic_policy = aws.sns.TopicPolicy(
+            f"{name}-policy",
+            arn=topic.arn,
+            policy=pulumi.Output.json_dumps(
+                pulumi.Output.all(topic.arn, account).apply(lambda known: policy.topic(known[0], known[1], SERVICES))
+            ),
+            opts=child,
+        )
+        for index, email in enumerate(emails):
+            aws.sns.TopicSubscription(
+                f"{name}-email-{index}", topic=topic.arn, protocol="email", endpoint=email, opts=child
+            )
+        for event, (detail_type, detail) in EVENTS.items():
+            rule = aws.cloudwatch.EventRule(
+                f"{name}-{event}",
+                description=f"{detail_type} that puts the promise in danger",
+                event_pattern=pulumi.Output.json_dumps(policy.event_pattern(detail_type, detail)),
+                opts=child,
+            )
+            aws.cloudwatch.EventTarget(
+                f"{name}-{event}-target",
+                rule=rule.name,
+                arn=topic.arn,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[topic_policy]),
+            )
+        self.topic_arn = topic.arn
+        self.register_outputs({"topicArn": self.topic_arn})

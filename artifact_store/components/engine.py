@@ -1,0 +1,24 @@
+"""What the program tells the engine besides resources: promise and warnings at preview, secrets as secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+
+from artifact_store.design import Design
+from artifact_store.promise import Row, promise, table
+
+
+def announce(store: Design, warnings: Sequence[str]) -> list[Row]:
+    """Print warnings and promise, so that who reads a preview sees what it promises. Returns the promise."""
+    for warning in warnings:
+        pulumi.log.warn(warning)
+    rows = promise(store)
+    pulumi.log.info(f"What can be got back from stack {store.stack}:\n{table(rows)}")
+    return rows
+
+
+def secret_if(secret: bool, values: Sequence[str]) -> list[pulumi.Input[str]]:
+    """A value that is encrypted in the stack file stays encrypted in the state."""
+    return [pulumi.Output.secret(value) if secret else value for value in values]

@@ -1,0 +1,60 @@
+"""A customer-managed KMS key with its alias.
+
+Owns rotation, the deletion window and the policy that keeps the key from being deleted while the stack is protected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_aws as aws
+
+from artifact_store.components import policy
+
+ROTATION_DAYS = 365
+DELETION_WINDOW_DAYS = 30
+"""The longest KMS allows (KMS API reference, ScheduleKeyDeletion)."""
+
+
+class EncryptionKey(pulumi.ComponentResource):
+    """Key and alias. services: service principals that may use it to publish to an encrypted topic."""
+
+    arn: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        description: str,
+        protected: bool,
+        region: str | None = None,
+        services: Sequence[str] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("artifact-store:index:EncryptionKey", name, None, opts)
+        caller = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self))
+        partition = aws.get_partition_output(opts=pulumi.InvokeOutputOptions(parent=self))
+        root = pulumi.Output.concat("arn:", partition.partition, ":iam::", caller.account_id, ":root")
+        document = pulumi.Output.all(root, caller.account_id).apply(
+            lambda known: policy.key(known[0], known[1], deletable=not protected, services=services)
+        )
+        key = aws.kms.Key(
+            name,
+            description=description,
+            enable_key_rotation=True,
+            rotation_period_in_days=ROTATION_DAYS,
+            deletion_window_in_days=DELETION_WINDOW_DAYS,
+            policy=pulumi.Output.json_dumps(document),
+            region=region,
+            opts=pulumi.ResourceOptions(parent=self, protect=protected, retain_on_delete=protected),
+        )
+        aws.kms.Alias(
+            f"{name}-alias",
+            name=f"alias/{name}",
+            target_key_id=key.id,
+            region=region,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.arn = key.arn
+        self.register_outputs({"arn": self.arn})

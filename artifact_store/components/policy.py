@@ -1,0 +1,151 @@
+"""Policy documents as plain data: pure functions, used by the components that own the resource.
+
+Every Allow names its principal and its actions one by one; a wildcard principal stands only in a Deny.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Statement = dict[str, Any]
+
+KEY_USE = (
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ListGrants",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:RetireGrant",
+    "kms:RevokeGrant",
+)
+KEY_ADMINISTRATION = (
+    "kms:CreateAlias",
+    "kms:DeleteAlias",
+    "kms:DisableKeyRotation",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListAliases",
+    "kms:ListKeyPolicies",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateAlias",
+    "kms:UpdateKeyDescription",
+    "kms:CancelKeyDeletion",
+)
+KEY_DELETION = ("kms:DisableKey", "kms:ScheduleKeyDeletion")
+
+
+def document(statements: Iterable[Statement]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def assume_role(service: str) -> dict[str, Any]:
+    return document([{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}])
+
+
+def bucket(arn: str, *, deny_version_deletion: bool) -> dict[str, Any]:
+    """No plain HTTP; on request nobody removes a version. The lifecycle rule is S3's own and not held by it."""
+    statements: list[Statement] = [
+        {
+            "Sid": "DenyPlainHttp",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [arn, f"{arn}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    ]
+    if deny_version_deletion:
+        statements.append(
+            {
+                "Sid": "DenyVersionDeletion",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:DeleteObjectVersion",
+                "Resource": f"{arn}/*",
+            }
+        )
+    return document(statements)
+
+
+def vault() -> dict[str, Any]:
+    """Nobody deletes a recovery point or shortens its life. Source: AWS Backup guide, create-a-vault-access-policy."""
+    return document(
+        [
+            {
+                "Sid": "DenyLossOfRecoveryPoints",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": [
+                    "backup:DeleteRecoveryPoint",
+                    "backup:DisassociateRecoveryPoint",
+                    "backup:UpdateRecoveryPointLifecycle",
+                ],
+                "Resource": "*",
+            }
+        ]
+    )
+
+
+def key(account_root: str, account: str, *, deletable: bool, services: Sequence[str]) -> dict[str, Any]:
+    """The account's IAM policies decide who uses the key. A key that is not `deletable` cannot be deleted or disabled
+    by anyone before this policy is changed: without its key a backup is unreadable, locked or not."""
+    administration = KEY_ADMINISTRATION + (KEY_DELETION if deletable else ())
+    statements: list[Statement] = [
+        {
+            "Sid": "AccountAdministersAndUses",
+            "Effect": "Allow",
+            "Principal": {"AWS": account_root},
+            "Action": sorted((*KEY_USE, *administration)),
+            "Resource": "*",
+        }
+    ]
+    if services:
+        statements.append(
+            {
+                "Sid": "ServicesPublishEncrypted",
+                "Effect": "Allow",
+                "Principal": {"Service": sorted(services)},
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+                "Resource": "*",
+                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+            }
+        )
+    return document(statements)
+
+
+def topic(arn: str, account: str, services: Sequence[str]) -> dict[str, Any]:
+    """Only the named services of this account publish, and nobody over plain HTTP."""
+    return document(
+        [
+            {
+                "Sid": "ServicesPublish",
+                "Effect": "Allow",
+                "Principal": {"Service": sorted(services)},
+                "Action": "sns:Publish",
+                "Resource": arn,
+                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+            },
+            {
+                "Sid": "DenyPlainHttp",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "sns:Publish",
+                "Resource": arn,
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+        ]
+    )
+
+
+def event_pattern(detail_type: str, detail: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    return {"source": ["aws.backup"], "detail-type": [detail_type], "detail": {k: list(v) for k, v in detail.items()}}
