@@ -1,0 +1,78 @@
+"""What part of a bucket a command is about: `s3://BUCKET[/PREFIX]`.
+
+Owns the meaning of PREFIX: a path. `models/m-1` is that key and all below `models/m-1/`, never `models/m-10`; a raw
+prefix is written with a trailing `*`. A trailing `/` is the folder alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from artifact_store.errors import UsageError
+
+if TYPE_CHECKING:
+    from artifact_store.history.listing import History
+    from artifact_store.restore.server import Server
+
+EXAMPLE = "write s3://BUCKET or s3://BUCKET/PREFIX"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """prefix: a path without trailing `*`, or a raw prefix where `raw`; "" is the whole bucket."""
+
+    bucket: str
+    prefix: str = ""
+    raw: bool = False
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}{'*' if self.raw else ''}"
+
+    @property
+    def root(self) -> str:
+        """What is taken off a key to make it relative: the prefix up to its last `/`, or the folder it names."""
+        if not self.raw and self.prefix and not self.prefix.endswith("/"):
+            return f"{self.prefix}/"
+        return self.prefix[: self.prefix.rfind("/") + 1]
+
+    def contains(self, key: str) -> bool:
+        if self.raw or not self.prefix or self.prefix.endswith("/"):
+            return key.startswith(self.prefix)
+        return key == self.prefix or key.startswith(f"{self.prefix}/")
+
+    def relative(self, key: str) -> str:
+        """The key as `aws s3 sync` names it below another root; its last part where it is the prefix itself."""
+        if key.startswith(self.root):
+            return key[len(self.root) :]
+        return key[key.rfind("/") + 1 :]
+
+    def histories(self, s3: Server) -> Iterator[History]:
+        """Every key of the scope with its entries, in UTF-8 byte order of keys."""
+        from artifact_store.history.listing import list_histories, list_history
+
+        if self.raw or not self.prefix or self.prefix.endswith("/"):
+            yield from list_histories(s3, self.bucket, self.prefix)
+            return
+        alone = list_history(s3, self.bucket, self.prefix)
+        if alone is not None:
+            yield alone
+        yield from list_histories(s3, self.bucket, f"{self.prefix}/")
+
+
+def parse_scope(address: str) -> Scope:
+    """`s3://BUCKET[/PREFIX][*]` -> Scope. Raises UsageError, in one line with an example."""
+    if not address.startswith("s3://"):
+        if match := re.match(r"(?:https?://|arn:aws[\w-]*:s3:::)", address):
+            raise UsageError(f"{address!r} is no s3:// address (it starts with {match[0]}); {EXAMPLE}")
+        near = f"s3://{address.lstrip('/')}" if address.strip("/") else "s3://BUCKET"
+        raise UsageError(f"{address!r} does not start with s3://; did you mean {near}?")
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    if not bucket:
+        raise UsageError(f"{address!r} names no bucket; {EXAMPLE}")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]", bucket):
+        raise UsageError(f"{bucket!r} is no bucket name; {EXAMPLE}")
+    raw = prefix.endswith("*")
+    return Scope(bucket, prefix[:-1] if raw else prefix, raw)
