@@ -17,7 +17,8 @@ from artifact_store.rules import LAG_MINUTES
 
 @dataclass(frozen=True)
 class Row:
-    """One way back. Texts for people; `how_far_back_days` (None = for ever) and `how_fresh_minutes` for programs."""
+    """One way back. Texts for people; `how_far_back_days` (None = for ever) and `how_fresh_minutes` for programs, the
+    latter with the time a backup job may take."""
 
     what: str
     granularity: str
@@ -79,14 +80,14 @@ def broken_demands(design: Design) -> Iterator[tuple[str, str]]:
         yield "demands.keepDays", text
 
 
-def table(rows: list[Row]) -> str:
-    """The promise as aligned plain text, one row a line."""
-    head = ("what", "granularity", "how far back", "how fresh", "where", "survives")
-    cells = [head, *((r.what, r.granularity, r.how_far_back, r.how_fresh, r.where, r.survives) for r in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head) - 1)]
-    return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in cells
-    )
+def text(rows: list[Row]) -> str:
+    """The promise for people: two lines a row, in columns that fit a terminal of 100."""
+    lines = []
+    for row in rows:
+        head = (row.what, row.granularity, f"{row.how_far_back} back", f"as of {row.how_fresh}")
+        lines.append(f"{head[0]:<38}{head[1]:<22}{head[2]:<25}{head[3]}")
+        lines.append(f"    {row.where}; survives {row.survives}")
+    return "\n".join(lines)
 
 
 def _of_rule(rule: Rule, where: str, survives: str) -> Row:
@@ -98,7 +99,7 @@ def _of_rule(rule: Rule, where: str, survives: str) -> Row:
         wait = gap + timedelta(minutes=rule.completion_window_minutes)
         minutes = int(wait.total_seconds() // 60)
         what, granularity = f"the bucket, {rule.name} snapshot", f"the {rule.name} snapshot"
-        fresh = f"{_span(gap)} ago, and a job's time"
+        fresh = f"{_span(gap)} ago"
     return Row(
         what=what,
         granularity=granularity,
@@ -113,7 +114,7 @@ def _of_rule(rule: Rule, where: str, survives: str) -> Row:
 
 def _days(days: int | None) -> str:
     if days is None:
-        return "for ever"
+        return "any time"
     return f"{days} day{'' if days == 1 else 's'}" + (f" ({days / 365:.0f} years)" if days >= 730 else "")
 
 

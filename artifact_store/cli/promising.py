@@ -24,11 +24,9 @@ def promise(
     folder: Folder = Path(),
     as_json: opt.Json = False,
 ) -> None:
-    from rich import box
-    from rich.table import Table
-
     from artifact_store import design
     from artifact_store.promise import promise as compute
+    from artifact_store.promise import text
 
     name = stack or _only_stack(folder)
     store, warnings = design.of_files(folder, name)
@@ -39,10 +37,7 @@ def promise(
         for row in rows:
             emit(asdict(row))
         return
-    table = Table("what", "granularity", "how far back", "how fresh", "where", "survives", box=box.SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(row.what, row.granularity, row.how_far_back, row.how_fresh, row.where, row.survives)
-    console().print(table, soft_wrap=False)
+    console().print(text(rows))
 
 
 def _only_stack(folder: Path) -> str:

@@ -223,7 +223,7 @@ def _show(made: Plan) -> None:
 def _flag_words(flag: str) -> str:
     return {
         "tie": "changed twice in the second of T and the server does not say in which order",
-        "unsettled": "may not have been visible at T: uploads that began shortly before (--settled takes the version before)",
+        "unsettled": "may not have been visible at T, their upload began shortly before (see --settled)",
         "edge": "changed within a second of T",
         "replaced": "written without versioning after T, what was there before may be lost",
     }.get(flag, flag)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pulumi
 
 from artifact_store.design import Design
-from artifact_store.promise import Row, promise, table
+from artifact_store.promise import Row, promise, text
 
 
 def announce(store: Design, warnings: Sequence[str]) -> list[Row]:
@@ -15,7 +15,7 @@ def announce(store: Design, warnings: Sequence[str]) -> list[Row]:
     for warning in warnings:
         pulumi.log.warn(warning)
     rows = promise(store)
-    pulumi.log.info(f"What can be got back from stack {store.stack}:\n{table(rows)}")
+    pulumi.log.info(f"What can be got back from stack {store.stack}:\n{text(rows)}")
     return rows
 
 

@@ -1,6 +1,6 @@
 """A customer-managed KMS key with its alias.
 
-Owns rotation, the deletion window and the policy that keeps the key from being deleted while the stack is protected.
+Owns rotation (yearly, the default of KMS), the deletion window and the policy that keeps the key from being deleted while the stack is protected.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import pulumi_aws as aws
 
 from artifact_store.components import policy
 
-ROTATION_DAYS = 365
 DELETION_WINDOW_DAYS = 30
 """The longest KMS allows (KMS API reference, ScheduleKeyDeletion)."""
 
@@ -43,7 +42,6 @@ class EncryptionKey(pulumi.ComponentResource):
             name,
             description=description,
             enable_key_rotation=True,
-            rotation_period_in_days=ROTATION_DAYS,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
             policy=pulumi.Output.json_dumps(document),
             region=region,
