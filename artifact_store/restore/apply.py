@@ -1,29 +1,42 @@
-"""Carrying a plan out: copies first, then deletes, each only if the place is still what the plan saw.
+"""Carrying a plan out: copies first, then deletes.
 
-Owns the order of writes, their conditions, and what is said of each key that could not be written. Refuses to bury a
-write by someone else: such a key is a conflict and stays as it is.
+Owns the order of writes, the journal, stopping, and the report; the writes themselves are in `writes`. A key that fails
+does not keep the others from being done. Refuses to write where a write would destroy (versioning off), and to begin
+what cannot end (versions in an archive class).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from threading import Event
+from typing import Any
 
+from artifact_store.errors import KeysFailed, Refused, S3Error
+from artifact_store.restore.copying import CopyLimits, abort_upload
+from artifact_store.restore.destination import InPlace, ToBucket
+from artifact_store.restore.journal import Journal
+from artifact_store.restore.plan import KEYS_A_DELETE, Action, Step
 from artifact_store.restore.planfile import Plan
 from artifact_store.restore.server import Server
+from artifact_store.restore.writes import Kind, Numbered, Outcome, Writes
+from artifact_store.s3.operations import BucketVersioning, GetBucketVersioning, Job, RestoreObject
 
-GIB = 1024**3
+LOOKED_AT_TOGETHER = 20
+"""Keys of one delete request when each is looked at first, one after the other: few, so that requests overlap."""
+
+PROBES = 3
+"""Keys tried to learn whether a server knows conditions; when all fail, every key is looked at first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyOptions:
-    """single_copy: largest object copied in one request, in bytes. part_size: size of parts above that, in bytes.
-    thaw: ask S3 to restore archived versions. thaw_days: how long they stay readable."""
+    """limits: how objects are copied. thaw: ask S3 to restore archived versions, and do nothing else. thaw_days: how
+    long they stay readable. thaw_tier: "Standard", "Bulk" or "Expedited"."""
 
-    single_copy: int = 5 * GIB
-    part_size: int = 256 * 1024**2
+    limits: CopyLimits = field(default_factory=CopyLimits)
     thaw: bool = False
     thaw_days: int = 7
     thaw_tier: str = "Standard"
@@ -46,9 +59,9 @@ class Progress:
 class Report:
     """What became of a plan.
 
-    written: keys written in this run. already: keys a run before had finished. failed, conflicts: (key, reason).
-    pending: keys not reached because the run was stopped. thawing: versions S3 was asked to restore; archived: versions
-    left alone because they lie in an archive class. wait: how long a thaw takes, in words, "" where there is none.
+    written: keys written in this run. already: keys found finished. failed, conflicts: (key, reason). pending: keys not
+    reached because the run was stopped. thawing: versions that S3 is restoring from an archive; wait: how long that
+    takes, in words.
     """
 
     written: int = 0
@@ -58,18 +71,23 @@ class Report:
     conflicts: tuple[tuple[str, str], ...] = ()
     pending: int = 0
     thawing: int = 0
-    archived: int = 0
     wait: str = ""
     interrupted: bool = False
 
     @property
     def complete(self) -> bool:
         """Every step of the plan is done."""
-        return not (self.failed or self.conflicts or self.pending or self.archived or self.thawing)
+        return not (self.failed or self.conflicts or self.pending or self.thawing)
 
     def raise_for_failures(self) -> None:
         """Raise KeysFailed with every key that failed or was in conflict, if any."""
-        raise NotImplementedError
+        bad = self.failed + self.conflicts
+        if bad:
+            raise KeysFailed(
+                f"{len(self.failed)} keys failed and {len(self.conflicts)} were changed by someone else meanwhile; "
+                f"{self.written + self.already} are done; apply again to finish",
+                bad,
+            )
 
 
 def apply(
@@ -84,7 +102,188 @@ def apply(
     """Do what the plan says. Keys fail one by one, the rest goes on.
 
     journal: where to note finished keys (Journal.beside(plan.path) is the usual place). stop: set it to end soon; a
-    KeyboardInterrupt does the same. Raises Refused where the bucket is no longer versioned, S3Error where S3 as a whole
-    cannot be reached.
+    KeyboardInterrupt does the same. Raises Refused where the bucket is no longer versioned or versions must be thawed
+    first, S3Error where S3 as a whole cannot be reached.
     """
-    raise NotImplementedError
+    archived = plan.summary.counts[Action.THAW]
+    if options.thaw:
+        return _thaw(s3, plan, options)
+    if archived:
+        raise Refused(
+            f"{archived} versions lie in an archive class and cannot be copied yet; have S3 restore them (--thaw, "
+            f"{wait_for(options.thaw_tier)}) and plan again after that, or leave them out (--exclude)"
+        )
+    if isinstance(plan.header.destination, InPlace):
+        versioning: BucketVersioning = s3.call(GetBucketVersioning(plan.header.bucket))
+        if versioning.status != "Enabled":
+            raise Refused(
+                f"versioning of bucket {plan.header.bucket} is {versioning.status or 'off'} now, so writes would "
+                "destroy what is there; enable it and apply again"
+            )
+    with Journal(journal, plan.header.digest) as book:
+        return _Run(s3, plan, book, options, on_progress, stop or Event()).run()
+
+
+def wait_for(tier: str) -> str:
+    """How long a restore from the archive takes (S3 User Guide, "Understanding archive retrieval options")."""
+    if tier == "Bulk":
+        return "5 to 12 hours from GLACIER, up to 48 hours from DEEP_ARCHIVE"
+    if tier == "Expedited":
+        return "1 to 5 minutes from GLACIER, not offered for DEEP_ARCHIVE"
+    return "3 to 5 hours from GLACIER, up to 12 hours from DEEP_ARCHIVE"
+
+
+class _Run:
+    """One application of one plan to a bucket. The only state: what is done, what is not, what must be cleaned up."""
+
+    def __init__(
+        self,
+        s3: Server,
+        plan: Plan,
+        journal: Journal,
+        options: ApplyOptions,
+        on_progress: Callable[[Progress], None] | None,
+        stop: Event,
+    ) -> None:
+        self.s3, self.plan, self.journal, self.options = s3, plan, journal, options
+        self.on_progress, self.stop = on_progress, stop
+        destination = plan.header.destination
+        source = plan.header.bucket
+        if isinstance(destination, ToBucket):
+            self.writes = Writes(source, destination.bucket, destination.prefix, options.limits)
+        else:
+            self.writes = Writes(source, source, limits=options.limits)
+        self.written = self.already = self.bytes = self.seen_bytes = 0
+        self.failed: list[tuple[str, str]] = []
+        self.conflicts: list[tuple[str, str]] = []
+
+    def run(self) -> Report:
+        interrupted = False
+        try:
+            self._copies()
+            self._undeletes()
+            self._deletes()
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            self._abort_uploads()
+        finished = self.written + self.already + len(self.failed) + len(self.conflicts)
+        return Report(
+            written=self.written,
+            already=self.already,
+            bytes=self.bytes,
+            failed=tuple(self.failed),
+            conflicts=tuple(self.conflicts),
+            pending=self.plan.summary.changes - finished,
+            interrupted=interrupted or self.stop.is_set(),
+        )
+
+    def _todo(self, action: Action) -> Iterator[Numbered]:
+        """The steps with this action that no run has finished."""
+        if not self.plan.summary.counts[action]:
+            return
+        for number, step in self.plan.numbered(action):
+            if self.stop.is_set():
+                return
+            if self.journal.done(number):
+                self._count(Outcome(Kind.ALREADY, number, step))
+            else:
+                yield number, step
+
+    def _copies(self) -> None:
+        todo = self._todo(Action.COPY)
+        known = False
+        for number, step in islice(todo, PROBES):
+            outcome = self._one(self.writes.probe_copy(number, step))
+            if outcome.kind is Kind.UNPROVED:
+                known = True
+                self._count(self._one(self.writes.copy(number, step, look=False)))
+                break
+            self._count(outcome)
+            if outcome.kind is Kind.WRITTEN:
+                break
+        self._drain([outcome] for outcome in self.s3.run(self.writes.copy(n, step, look=not known) for n, step in todo))
+
+    def _undeletes(self) -> None:
+        jobs = (self.writes.undelete(number, step) for number, step in self._todo(Action.UNDELETE))
+        self._drain([outcome] for outcome in self.s3.run(jobs))
+
+    def _deletes(self) -> None:
+        todo = self._todo(Action.DELETE)
+        known = False
+        for number, step in islice(todo, PROBES):
+            outcome = self._one(self.writes.probe_delete(number, step))
+            if outcome.kind is Kind.UNPROVED:
+                known = True
+                for done in self._one(self.writes.delete([(number, step)], look=False)):
+                    self._count(done)
+                break
+            self._count(outcome)
+            if outcome.kind is Kind.WRITTEN:
+                break
+        size = KEYS_A_DELETE if known else LOOKED_AT_TOGETHER
+        self._drain(self.s3.run(self.writes.delete(batch, look=not known) for batch in _batches(todo, size)))
+
+    def _drain(self, results: Iterator[list[Outcome]]) -> None:
+        for outcomes in results:
+            for outcome in outcomes:
+                self._count(outcome)
+            if self.stop.is_set():
+                break
+
+    def _one(self, job: Job[Any]) -> Any:
+        (result,) = self.s3.run([job])
+        return result
+
+    def _count(self, outcome: Outcome) -> None:
+        step = outcome.step
+        if outcome.kind is Kind.FAILED:
+            self.failed.append((step.key, outcome.reason))
+        elif outcome.kind is Kind.CONFLICT:
+            self.conflicts.append((step.key, outcome.reason))
+        else:
+            if not self.journal.done(outcome.number):
+                self.journal.record(outcome.number, step.key, outcome.version_id)
+            if outcome.kind is Kind.WRITTEN:
+                self.written += 1
+                self.bytes += step.size if step.action is Action.COPY else 0
+            else:
+                self.already += 1
+        self.seen_bytes += step.size if step.action is Action.COPY else 0
+        if self.on_progress is not None:
+            summary = self.plan.summary
+            keys = self.written + self.already + len(self.failed) + len(self.conflicts)
+            self.on_progress(Progress(keys, summary.changes, self.seen_bytes, summary.copied_bytes))
+
+    def _abort_uploads(self) -> None:
+        for _ in self.s3.run(
+            [abort_upload(abort, self.writes.uploads) for abort in list(self.writes.uploads.open.values())]
+        ):
+            pass
+
+
+def _thaw(s3: Server, plan: Plan, options: ApplyOptions) -> Report:
+    def job(step: Step) -> Job[tuple[str, str] | None]:
+        try:
+            yield RestoreObject(plan.header.bucket, step.key, step.version_id, options.thaw_days, options.thaw_tier)
+        except S3Error as error:
+            return step.key, str(error)
+        return None
+
+    thawing, failed = 0, []
+    for failure in s3.run(job(step) for _, step in plan.numbered(Action.THAW)):
+        if failure is None:
+            thawing += 1
+        else:
+            failed.append(failure)
+    return Report(
+        failed=tuple(failed),
+        pending=plan.summary.changes,
+        thawing=thawing,
+        wait=wait_for(options.thaw_tier) if thawing else "",
+    )
+
+
+def _batches(steps: Iterator[Numbered], size: int) -> Iterator[list[Numbered]]:
+    while batch := list(islice(steps, size)):
+        yield batch

@@ -1,37 +1,88 @@
 """What a restore has finished, kept next to its plan as append-only JSON lines.
 
-Owns the file's format. A line that was cut off by a crash is ignored: its key is simply done again.
+Owns the file's format: a first line with the plan's digest, then one line a finished step with its number in the plan.
+A line that was cut off by a crash is ignored: its key is simply looked at again. Refuses the journal of another plan.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
+
+from artifact_store.errors import Refused, UsageError
 
 
 class Journal:
-    """The journal of one plan, known by the plan's digest. Use as a context manager."""
+    """The journal of one plan, known by the plan's digest. Use as a context manager; path None keeps nothing on disk.
 
-    def __init__(self, path: Path, digest: str) -> None:
-        self.path, self.digest = path, digest
+    Raises Refused where the file belongs to another plan, UsageError where it cannot be written.
+    """
+
+    def __init__(self, path: Path | None, digest: str) -> None:
+        self._path = path
+        self._digest = digest
+        self._file: BinaryIO | None = None
+        self._finished = bytearray()
 
     @staticmethod
     def beside(plan: Path) -> Path:
-        """Where the journal of a plan lies: PLAN.journal."""
-        return plan.with_name(plan.name + ".journal")
+        """Where the journal of a plan usually lies: PLAN.journal."""
+        return plan.with_name(f"{plan.name}.journal")
 
     def __enter__(self) -> Journal:
-        raise NotImplementedError
+        if self._path is not None:
+            try:
+                self._load(self._path)
+            except OSError as error:
+                raise UsageError(f"cannot write journal {self._path}: {error.strerror}") from error
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        raise NotImplementedError
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
-    def done(self, key: str) -> bool:
-        """Whether the key was finished before."""
-        raise NotImplementedError
+    def done(self, number: int) -> bool:
+        """Whether the step with this number, counted from 0, was finished before."""
+        return number < len(self._finished) and self._finished[number] == 1
 
-    def record(self, key: str, version_id: str = "") -> None:
-        """Note a finished key and the id of what was written."""
-        raise NotImplementedError
+    def record(self, number: int, key: str, version_id: str = "") -> None:
+        """Note a finished step, its key and the id of what was written. Raises OSError."""
+        self._mark(number)
+        if self._file is not None:
+            self._file.write(json.dumps({"step": number, "key": key, "version_id": version_id}).encode() + b"\n")
+
+    def _load(self, path: Path) -> None:
+        # Unbuffered: a finished key is on its way to disk before the next one starts, however the process ends.
+        self._file = path.open("ab+", buffering=0)
+        self._file.seek(0)
+        whole = 0
+        with path.open("rb") as lines:
+            for index, line in enumerate(lines):
+                if not line.endswith(b"\n"):
+                    break
+                whole += len(line)
+                try:
+                    entry = json.loads(line)
+                    if index == 0:
+                        self._check(entry["plan"], path)
+                    else:
+                        self._mark(int(entry["step"]))
+                except (ValueError, KeyError, TypeError) as error:
+                    raise Refused(f"{path} line {index + 1} is no journal's line; move the file away") from error
+        self._file.truncate(whole)
+        if whole == 0:
+            self._file.write(json.dumps({"plan": self._digest}).encode() + b"\n")
+
+    def _check(self, digest: str, path: Path) -> None:
+        if digest != self._digest:
+            raise Refused(f"journal {path} belongs to another plan; move it away, or apply the plan it belongs to")
+
+    def _mark(self, number: int) -> None:
+        if number >= len(self._finished):
+            self._finished.extend(bytes(number + 1 - len(self._finished)))
+        self._finished[number] = 1

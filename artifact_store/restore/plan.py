@@ -6,9 +6,13 @@ the same content is the same version, or the same ETag and size, or the same che
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from fnmatch import translate
+from math import ceil
+from typing import Any
 
 from artifact_store.history.state import Flag, KeyState
 from artifact_store.s3.operations import Entry
@@ -36,6 +40,7 @@ class Reason(StrEnum):
     SAME_ETAG = "same-etag"
     SAME_CHECKSUM = "same-checksum"
     SAME_BYTES = "same-bytes"
+    """Read and compared, or both empty."""
     CHANGED = "changed"
     DELETED = "deleted"
     NEW = "new"
@@ -62,7 +67,7 @@ class Step:
 
     version_id, etag, size, last_modified, storage_class: of the version that stood at T ("" and 0 where there was
     none). current: what stands now at the place to be written, None where nothing ever did. target: key or path
-    relative to the destination's root when writing elsewhere, "" in place. markers: ids to remove, newest first (undelete).
+    relative to the destination's root when writing elsewhere, "" in place. markers: ids to remove, newest first.
     """
 
     action: Action
@@ -101,21 +106,30 @@ class PlanOptions:
 DEFAULTS = PlanOptions()
 
 
+SAMPLES = 5
+"""Keys a summary names for each flag."""
+
+KEYS_A_DELETE = 1000
+"""Most lines of one DeleteObjects request (S3 API reference, "DeleteObjects")."""
+
+
 @dataclass(slots=True)
 class Summary:
-    """What a plan comes to. Bytes of `copied` are read and written; `added` is what the bucket's storage grows by.
+    """What a plan comes to. copied_bytes are read and written, and are what the storage grows by.
 
     hidden: keys whose present content will no longer be current (its version stays), with their bytes.
-    flagged: keys per flag; samples: the first few keys of each.
+    thaw_bytes: bytes in archive classes that must be thawed first. written_requests: copies and the like, one a key.
+    delete_lines: keys and markers to delete, of which 1,000 go into a request. flagged: keys per flag; samples: the
+    first few keys of each.
     """
 
     counts: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(Action, 0))
     copied_bytes: int = 0
-    added_bytes: int = 0
     hidden: int = 0
     hidden_bytes: int = 0
     thaw_bytes: int = 0
-    requests: int = 0
+    write_requests: int = 0
+    delete_lines: int = 0
     flagged: dict[Flag, int] = field(default_factory=dict)
     samples: dict[Flag, list[str]] = field(default_factory=dict)
 
@@ -124,25 +138,166 @@ class Summary:
         """Keys that the plan writes."""
         return self.counts[Action.COPY] + self.counts[Action.DELETE] + self.counts[Action.UNDELETE]
 
+    @property
+    def requests(self) -> int:
+        """Requests that apply will send when nothing goes wrong; objects above 5 GiB need more, one a part."""
+        return self.write_requests + ceil(self.delete_lines / KEYS_A_DELETE)
+
+    @property
+    def added_bytes(self) -> int:
+        """What the destination's storage grows by."""
+        return self.copied_bytes
+
     def add(self, step: Step) -> None:
         """Count one step in."""
-        raise NotImplementedError
+        self.counts[step.action] += 1
+        if step.action is Action.COPY:
+            self.copied_bytes += step.size
+            self.write_requests += 1
+        elif step.action is Action.THAW:
+            self.thaw_bytes += step.size
+            self.write_requests += 1
+        elif step.action is Action.DELETE:
+            self.delete_lines += 1
+        elif step.action is Action.UNDELETE:
+            self.delete_lines += len(step.markers)
+        if step.action in (Action.COPY, Action.DELETE) and step.current is not None and not step.current.is_marker:
+            self.hidden += 1
+            self.hidden_bytes += step.current.size
+        for flag in step.flags:
+            self.flagged[flag] = self.flagged.get(flag, 0) + 1
+            names = self.samples.setdefault(flag, [])
+            if len(names) < SAMPLES:
+                names.append(step.key)
 
     def as_json(self) -> dict[str, object]:
         """The form in a plan's header."""
-        raise NotImplementedError
+        return {
+            "counts": {action.value: count for action, count in self.counts.items()},
+            "copied_bytes": self.copied_bytes,
+            "hidden": self.hidden,
+            "hidden_bytes": self.hidden_bytes,
+            "thaw_bytes": self.thaw_bytes,
+            "write_requests": self.write_requests,
+            "delete_lines": self.delete_lines,
+            "flagged": {flag.value: count for flag, count in self.flagged.items()},
+            "samples": {flag.value: names for flag, names in self.samples.items()},
+        }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, object]) -> Summary:
-        """The inverse of `as_json`."""
-        raise NotImplementedError
+    def from_json(cls, data: Mapping[str, Any]) -> Summary:
+        """The inverse of `as_json`. Raises KeyError, ValueError or TypeError on anything else."""
+        numbers = ("copied_bytes", "hidden", "hidden_bytes", "thaw_bytes", "write_requests", "delete_lines")
+        return cls(
+            counts={action: int(data["counts"].get(action.value, 0)) for action in Action},
+            flagged={Flag(flag): int(count) for flag, count in data["flagged"].items()},
+            samples={Flag(flag): list(names) for flag, names in data["samples"].items()},
+            **{name: int(data[name]) for name in numbers},
+        )
+
+
+def selector(options: PlanOptions) -> Callable[[str], bool]:
+    """Whether a key, relative to the prefix, is to be restored at all. As in the aws command line, "*" crosses "/"."""
+    include = [re.compile(translate(glob)) for glob in options.include]
+    exclude = [re.compile(translate(glob)) for glob in options.exclude]
+
+    def selected(relative: str) -> bool:
+        if include and not any(glob.match(relative) for glob in include):
+            return False
+        return not any(glob.match(relative) for glob in exclude)
+
+    return selected
 
 
 def decide(state: KeyState, options: PlanOptions) -> Step | None:
     """The step for a key restored in place; None where it was absent then and is absent now."""
-    raise NotImplementedError
+    then, now = state.then, state.now
+    flags = tuple(sorted(state.flags))
+    current = _current(state.now_entry)
+    if then is None:
+        if now is None:
+            return None
+        if options.keep_new:
+            return Step(Action.KEEP, state.key, Reason.KEPT_NEW, current=current, flags=flags)
+        return Step(Action.DELETE, state.key, Reason.NEW, current=current, flags=flags)
+    step = _toward(then, Action.COPY, Reason.DELETED, current, flags)
+    if now is not None:
+        if now.version_id == then.version_id:
+            return replace(step, action=Action.KEEP, reason=Reason.SAME_VERSION)
+        same = same_by_listing(step)
+        if same is not None:
+            return replace(step, action=Action.KEEP, reason=same)
+        step = replace(step, reason=Reason.CHANGED)
+    elif options.undelete and all(entry.is_marker for entry in state.newer):
+        markers = tuple(entry.version_id for entry in state.newer)
+        return replace(step, action=Action.UNDELETE, markers=markers)
+    if state.archived:
+        return replace(step, action=Action.THAW, reason=Reason.ARCHIVED)
+    return step
 
 
 def decide_elsewhere(state: KeyState, target: str, there: Entry | None) -> Step | None:
-    """The step for a key written to another bucket, where `there` stands now; None where it was absent at T."""
-    raise NotImplementedError
+    """The step for a key written to another bucket, where `there` is current; None where it was absent at T."""
+    if state.then is None:
+        return None
+    flags = tuple(sorted(state.flags))
+    step = replace(_toward(state.then, Action.COPY, Reason.MISSING, _current(there), flags), target=target)
+    if there is not None and not there.is_marker:
+        same = same_by_listing(step)
+        if same is not None:
+            return replace(step, action=Action.KEEP, reason=same)
+        step = replace(step, reason=Reason.CHANGED)
+    if state.archived:
+        return replace(step, action=Action.THAW, reason=Reason.ARCHIVED)
+    return step
+
+
+def same_by_listing(step: Step) -> Reason | None:
+    """Why the listing alone proves that what stands has the content wanted; None where it does not.
+
+    An ETag is either the MD5 of the content, or the MD5 of its parts' MD5s with their number, or opaque but unique to
+    one content and key (S3 API reference, "Object"): equality, with the size, is equality of content in all three.
+    """
+    current = step.current
+    if current is None or current.is_marker or current.size != step.size:
+        return None
+    if step.etag and current.etag == step.etag:
+        return Reason.SAME_ETAG
+    return Reason.SAME_BYTES if step.size == 0 else None
+
+
+def may_be_same(step: Step) -> bool:
+    """Whether what stands could have the content wanted though the listing cannot tell: sizes equal, ETags not."""
+    current = step.current
+    return (
+        step.action in (Action.COPY, Action.THAW)
+        and current is not None
+        and not current.is_marker
+        and current.size == step.size
+    )
+
+
+def etags_decide(step: Step) -> bool:
+    """Whether different ETags mean different content: both are MD5s, unless the objects are encrypted by KMS."""
+    return "-" not in step.etag and step.current is not None and "-" not in step.current.etag
+
+
+def _current(entry: Entry | None) -> Current | None:
+    if entry is None:
+        return None
+    return Current(entry.version_id, entry.etag, entry.size, entry.is_marker)
+
+
+def _toward(then: Entry, action: Action, reason: Reason, current: Current | None, flags: tuple[Flag, ...]) -> Step:
+    return Step(
+        action=action,
+        key=then.key,
+        reason=reason,
+        version_id=then.version_id,
+        etag=then.etag,
+        size=then.size,
+        last_modified=then.last_modified,
+        storage_class=then.storage_class,
+        current=current,
+        flags=flags,
+    )

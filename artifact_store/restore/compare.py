@@ -1,0 +1,99 @@
+"""Whether two versions hold the same bytes, where the listing cannot tell.
+
+Owns the comparison of stored checksums and, where they do not decide, of the bytes themselves. Refuses to infer
+anything from sizes or times. Asked only about versions of equal size and different ETags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from artifact_store.restore.plan import Reason
+from artifact_store.s3.operations import GetObject, HeadObject, Job, ObjectHead
+
+READ_AT_MOST = 64 * 1024**2
+"""Bytes up to which a plan reads two versions to see whether they are equal; larger ones are copied instead."""
+
+FIRST_LOOK = 256 * 1024
+"""Bytes read first: versions that differ mostly differ here."""
+
+CHUNK = 8 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version to compare. version_id "" is the current one."""
+
+    bucket: str
+    key: str
+    version_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sameness:
+    """same: why the contents are known to be equal, None where they differ or nobody can tell. known: whether it is
+    certain. encrypted: some ETag is no MD5 because KMS encrypted the object."""
+
+    same: Reason | None
+    known: bool
+    encrypted: bool = False
+
+
+def same_content(
+    one: Version, other: Version, size: int, *, read_at_most: int = READ_AT_MOST, trust_etags: bool = True
+) -> Job[Sameness]:
+    """Compare two versions of `size` bytes by two HEADs, then by reading when needed and allowed. Raises S3Error.
+
+    read_at_most: bytes; larger versions are only looked at for an early difference, with 0 nothing is read.
+    trust_etags: take ETags for proof; without, only checksums and bytes count.
+    """
+    heads: list[ObjectHead] = yield [
+        HeadObject(version.bucket, version.key, version.version_id, checksum=True) for version in (one, other)
+    ]
+    encrypted = any(head.encryption.startswith("aws:kms") for head in heads)
+    if heads[0].size != heads[1].size:
+        return Sameness(None, known=True, encrypted=encrypted)
+    if trust_etags and heads[0].etag == heads[1].etag:
+        return Sameness(Reason.SAME_ETAG, known=True, encrypted=encrypted)
+    equal = checksums_equal(heads[0], heads[1])
+    if equal is not None:
+        return Sameness(Reason.SAME_CHECKSUM if equal else None, known=True, encrypted=encrypted)
+    if trust_etags and not encrypted and "-" not in heads[0].etag + heads[1].etag:
+        return Sameness(None, known=True)
+    first, length = 0, FIRST_LOOK
+    while first < size:
+        last = min(first + length, size) - 1
+        if last >= read_at_most and (first or not read_at_most):
+            return Sameness(None, known=False, encrypted=encrypted)
+        bodies: list[Any] = yield [
+            GetObject(version.bucket, version.key, version.version_id, first=first, last=last)
+            for version in (one, other)
+        ]
+        if bodies[0].data != bodies[1].data:
+            return Sameness(None, known=True, encrypted=encrypted)
+        first, length = last + 1, CHUNK
+    return Sameness(Reason.SAME_BYTES, known=True, encrypted=encrypted)
+
+
+def checksums_equal(one: ObjectHead, other: ObjectHead) -> bool | None:
+    """Whether the stored checksums are equal; None where there is no pair that can be compared.
+
+    A checksum of checksums (COMPOSITE, written VALUE-PARTS) proves equality when equal, but nothing when different,
+    since the same bytes cut otherwise give another one (S3 User Guide, "Checking object integrity").
+    """
+    verdict: bool | None = None
+    for algorithm in sorted(one.checksums.keys() & other.checksums.keys()):
+        if one.checksums[algorithm] == other.checksums[algorithm]:
+            return True
+        if is_whole(one.checksums, algorithm, one.checksum_type) and is_whole(
+            other.checksums, algorithm, other.checksum_type
+        ):
+            verdict = False
+    return verdict
+
+
+def is_whole(checksums: Mapping[str, str], algorithm: str, checksum_type: str) -> bool:
+    """Whether a checksum covers the whole object rather than its parts' checksums."""
+    return checksum_type != "COMPOSITE" and "-" not in checksums[algorithm]
