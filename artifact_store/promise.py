@@ -38,9 +38,9 @@ class Row:
 def promise(design: Design) -> list[Row]:
     """Rows from the quickest way back to the one that survives most."""
     accident = "overwrites, deletes"
-    held = f"{accident}, loss of versions or bucket"
+    held = f"{accident}, lost versions, a lost bucket"
     if design.vault.lock:
-        held += f", deletion of backups ({design.vault.lock.mode} lock)"
+        held += f", deleted backups ({design.vault.lock.mode} lock)"
     bucket_days = design.bucket.noncurrent_days
     rows = [
         Row(
@@ -49,7 +49,7 @@ def promise(design: Design) -> list[Row]:
             how_far_back=_days(bucket_days),
             how_fresh="now",
             where=f"the bucket, {design.region}",
-            survives=accident + (", removal of versions (denied)" if design.bucket.deny_version_deletion else ""),
+            survives=accident + (", removed versions (denied)" if design.bucket.deny_version_deletion else ""),
             how_far_back_days=bucket_days,
             how_fresh_minutes=0,
         )
@@ -58,7 +58,7 @@ def promise(design: Design) -> list[Row]:
     for rule in design.rules:
         if rule.copy_days is not None and design.second_region:
             where = f"vault {design.vault.name}, {design.second_region}"
-            row = _of_rule(rule, where, f"{held}, loss of {design.region}")
+            row = _of_rule(rule, where, f"{held}, a lost {design.region}")
             copied, days = f"{row.what}, copied", rule.copy_days
             rows.append(replace(row, what=copied, how_far_back=_days(days), how_far_back_days=days))
     return rows
@@ -85,7 +85,7 @@ def text(rows: list[Row]) -> str:
     lines = []
     for row in rows:
         head = (row.what, row.granularity, f"{row.how_far_back} back", f"as of {row.how_fresh}")
-        lines.append(f"{head[0]:<38}{head[1]:<22}{head[2]:<25}{head[3]}")
+        lines.append(f"{head[0]:<38}{head[1]:<15}{head[2]:<28}{head[3]}")
         lines.append(f"    {row.where}; survives {row.survives}")
     return "\n".join(lines)
 
@@ -98,7 +98,7 @@ def _of_rule(rule: Rule, where: str, survives: str) -> Row:
         gap = cron.longest_gap(cron.parse(rule.schedule)) or timedelta(days=366)
         wait = gap + timedelta(minutes=rule.completion_window_minutes)
         minutes = int(wait.total_seconds() // 60)
-        what, granularity = f"the bucket, {rule.name} snapshot", f"the {rule.name} snapshot"
+        what, granularity = f"the bucket, {rule.name} snapshot", f"every {_span(gap)}"
         fresh = f"{_span(gap)} ago"
     return Row(
         what=what,

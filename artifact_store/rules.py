@@ -248,6 +248,8 @@ def lock_bounds(lock: Lock) -> Iterator[Problem]:
 
 def within_lock(days: int | None, lock: Lock, field: str) -> Iterator[Problem]:
     """K2: a job whose retention lies outside the lock's bounds fails. Source: AWS Backup guide, vault-lock."""
+    if days is not None and days < 1:
+        return
     if days is None:
         yield _error("K2", field, f"never expires, but the vault's lock allows {lock.max_days} days at most")
     elif not lock.min_days <= days <= lock.max_days:
@@ -403,7 +405,8 @@ def check(design: Design) -> list[Problem]:
         if rule.copy_days is not None and rule.copy_days != rule.delete_after_days:
             found += lifecycle(rule.copy_days, None, "secondRegion.keepDays")
     first = design.rules[0]
-    found += noncurrent_expiry(design.bucket.noncurrent_days, design.continuous.delete_after_days)
+    if design.bucket.noncurrent_days != design.continuous.delete_after_days:
+        found += noncurrent_expiry(design.bucket.noncurrent_days, design.continuous.delete_after_days)
     found += timezone(first.timezone, "schedule.timezone")
     found += windows(first.start_window_minutes, first.completion_window_minutes, "schedule")
     found += one_continuous_rule(design.rules, "retention")

@@ -1,6 +1,7 @@
 """A customer-managed KMS key with its alias.
 
-Owns rotation (yearly, the default of KMS), the deletion window and the policy that keeps the key from being deleted while the stack is protected.
+Owns rotation (yearly, KMS's default), the deletion window and the policy that keeps the key from being deleted while
+the stack is protected.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class EncryptionKey(pulumi.ComponentResource):
         )
         aws.kms.Alias(
             f"{name}-alias",
-            name=f"alias/{name}",
+            name=f"alias/{pulumi.get_project()}-{pulumi.get_stack()}-{name}",
             target_key_id=key.id,
             region=region,
             opts=pulumi.ResourceOptions(parent=self),
