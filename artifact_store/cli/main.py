@@ -1,4 +1,4 @@
-"""The command line: parsing, exit codes, and one line for every error.
+"""The command line: which commands there are, exit codes, and one line for every error.
 
 Owns no decision. Exit codes: 0 done, 1 differences (`diff --exit-code`), 2 usage, 3 some keys failed, 4 refused,
 130 interrupted. What is slow to load is loaded by the command that needs it.
@@ -7,30 +7,43 @@ Owns no decision. Exit codes: 0 done, 1 differences (`diff --exit-code`), 2 usag
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from typing import Annotated, NoReturn
 
 import typer
 
-from artifact_store.cli import looking, promising, restoring
-from artifact_store.errors import ArtifactStoreError, KeysFailed
+from artifact_store.cli.diff import diff
+from artifact_store.cli.get import get
+from artifact_store.cli.log import log
+from artifact_store.cli.ls import ls
+from artifact_store.cli.output import printable, say
+from artifact_store.cli.promise import promise
+from artifact_store.cli.restore import apply, plan, restore, verify
+from artifact_store.errors import ArtifactStoreError, KeysFailed, UsageError
+from artifact_store.history.instant import ZoneMissing
+
+NAME = "artifact-store"
 
 app = typer.Typer(
-    name="artifact-store",
+    name=NAME,
     help="Point-in-time restore for AI model artifacts on S3.",
-    epilog="T: 2026-05-04T13:30:00Z, @1777901400, or an age such as 90m, 2h, 7d. What was written at T existed at T.",
+    epilog="T is 2026-05-04T13:30:00Z, @1777901400 or an age such as 90m, 2h, 7d; what was written at T existed at T. "
+    "Exit codes: 0 done, 1 differences (diff --exit-code), 2 usage, 3 some keys failed, 4 refused.",
     add_completion=False,
     pretty_exceptions_enable=False,
+    # Plain help: it pipes, and spares loading rich.
+    rich_markup_mode=None,
 )
-for module in (looking, restoring, promising):
-    module.register(app)
+for command in (ls, diff, log, plan, apply, restore, get, verify, promise):
+    app.command()(command)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"artifact-store {version('artifact-store')}")
+        typer.echo(f"{NAME} {version(NAME)}")
         raise typer.Exit
 
 
@@ -44,36 +57,59 @@ def _root(
 
 
 def main() -> NoReturn:
-    sys.exit(run(sys.argv[1:]))
+    """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        # A key may hold what the terminal's encoding lacks; that must not end the command.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _unread()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
     """Run one command; returns the exit code and lets no error of this package through."""
-    from artifact_store.cli.output import printable, say
-
     try:
-        result = app(arguments or ["--help"], prog_name="artifact-store", standalone_mode=False)
-        sys.stdout.flush()
+        result = app(arguments or ["--help"], prog_name=NAME, standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except KeysFailed as error:
-        say(f"error: {printable(str(error))}", "red")
-        for key, reason in error.failures:
-            say(f"  {printable(key)}: {printable(reason)}")
-        return error.exit_code
     except ArtifactStoreError as error:
-        for line in str(error).splitlines():
-            say(f"error: {printable(line)}", "red")
+        _tell(error, arguments)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         say("interrupted")
         return 130
     except BrokenPipeError:
-        # Whoever reads stdout has had enough; the interpreter must not complain about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return _unread()
+    except OSError as error:
+        _error(f"{error.filename or 'this machine'}: {error.strerror or error}")
+        return ArtifactStoreError.exit_code
     except typer.Exit as stop:
         return stop.exit_code
     except typer.TyperException as error:
-        message = getattr(error, "format_message", error.__str__)()
-        say(f"error: {printable(message)}; see artifact-store COMMAND --help", "red")
-        return 2
+        context = getattr(error, "ctx", None)
+        message = getattr(error, "format_message", error.__str__)().rstrip(".")
+        _error(f"{message}; see {context.command_path if context else NAME} --help")
+        return UsageError.exit_code
+
+
+def _tell(error: ArtifactStoreError, arguments: list[str]) -> None:
+    for line in str(error).splitlines():
+        _error(line)
+    if isinstance(error, KeysFailed):
+        for key, reason in error.failures:
+            say(f"  {printable(key)}: {printable(reason)}")
+    if isinstance(error, ZoneMissing):
+        for _, written in error.readings:
+            say(f"  {printable(shlex.join([NAME, *(word.replace(error.text, written) for word in arguments)]))}")
+
+
+def _error(message: str) -> None:
+    say(f"error: {printable(message)}", "red")
+
+
+def _unread() -> int:
+    """Whoever read stdout has had enough; the interpreter must not complain about it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141

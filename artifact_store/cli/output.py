@@ -1,27 +1,29 @@
-"""How things look: sizes, times, keys and JSON lines.
+"""How things look: sizes, times, keys, colours and JSON lines.
 
-Data goes to stdout, talk to stderr. Keys come from strangers: control characters are escaped, so that no key drives a
-terminal. Nothing is cut off, neither on a terminal nor in a pipe.
+Data goes to stdout, talk to stderr. Keys come from strangers: what a terminal would act on is escaped, so that no key
+drives one. Nothing is cut off, neither on a terminal nor in a pipe; colours are for terminals alone.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Mapping
 
-SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def size(count: int) -> str:
-    """Bytes as people read them: at most four digits and a unit."""
+    """Bytes as people read them: at most three digits and a unit."""
     value = float(count)
-    for unit in SIZES:
-        if value < 1000 or unit == SIZES[-1]:
-            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}" if value < 100 else f"{value:.0f} {unit}"
+    for unit in UNITS:
+        # What would be rounded to 1000 belongs to the next unit.
+        if value < 999.5 or unit == UNITS[-1]:
+            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
         value /= 1024
     raise AssertionError
 
@@ -44,23 +46,52 @@ def duration(seconds: float) -> str:
     return f"{whole // 86_400} days"
 
 
-def printable(key: str) -> str:
-    """A key with what a terminal would act on escaped as in a Python string; all else as it is."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in key)
+def printable(text: str) -> str:
+    """What a terminal would act on, or not show, escaped as in a Python string; all else as it is."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def console(*, err: bool = False) -> Console:
-    """A rich console that neither wraps nor marks up, and colours only a terminal (NO_COLOR is honoured)."""
-    from rich.console import Console
+def paint(text: str, style: str, stream: TextIO) -> str:
+    """The text in a style ("red", "yellow", "green", "cyan", "bold", "dim") where the stream shows colours."""
+    if not style or not colours(stream):
+        return text
+    import typer
 
-    return Console(stderr=err, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    return (
+        typer.style(text, bold=True)
+        if style == "bold"
+        else typer.style(text, dim=True)
+        if style == "dim"
+        else (typer.style(text, fg=style))
+    )
+
+
+def colours(stream: TextIO) -> bool:
+    """A terminal that can, and a user who wants them: no-color.org."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def tell(text: str, style: str = "") -> None:
+    """Data: one line on stdout."""
+    sys.stdout.write(paint(text, style, sys.stdout) + "\n")
 
 
 def say(text: str, style: str = "") -> None:
-    """Talk: one line on stderr."""
-    console(err=True).print(text, style=style or None)
+    """Talk: one line on stderr, after all data before it."""
+    sys.stdout.flush()
+    sys.stderr.write(paint(text, style, sys.stderr) + "\n")
+    sys.stderr.flush()
 
 
-def emit(record: dict[str, Any]) -> None:
+def emit(record: Mapping[str, Any]) -> None:
     """One JSON object on a line of stdout."""
-    sys.stdout.write(json.dumps(record, ensure_ascii=True) + "\n")
+    sys.stdout.write(json.dumps(record) + "\n")
+
+
+def width() -> int:
+    """Columns of the terminal; 80 where there is none."""
+    from shutil import get_terminal_size
+
+    return get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80

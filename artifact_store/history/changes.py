@@ -1,13 +1,13 @@
 """What happened to a bucket, so that the instant to go back to can be found.
 
-Owns events, bursts and the histogram, as pure functions of keys' histories. Removed versions and markers leave no trace
-in a listing, so they cannot be told.
+Owns events, their sums by second, bursts and the histogram, as pure functions of keys' histories. Versions and markers
+that were removed leave no trace in a listing, so they cannot be told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -17,14 +17,23 @@ if TYPE_CHECKING:
     from artifact_store.history.listing import History
 
 QUIET_SECONDS = 60
-"""A pause of this length ends a burst."""
+"""A pause of this length without an overwrite or delete ends a burst."""
+SAMPLES = 3
+"""Keys that a sum names."""
 BIN_SECONDS = (1, 5, 15, 30, 60, 300, 900, 3600, 21_600, 86_400, 604_800, 2_592_000, 31_536_000)
 
 
 class Kind(StrEnum):
     CREATE = "create"
+    """The first version of a key."""
     OVERWRITE = "overwrite"
     DELETE = "delete"
+    UNDELETE = "undelete"
+    """A version on top of a delete marker: the key is back."""
+
+
+HARM = frozenset({Kind.OVERWRITE, Kind.DELETE})
+"""What takes something away that was current."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,93 +48,144 @@ class Change:
     lost: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Burst:
-    """Changes with no pause of QUIET_SECONDS between them. first, last: seconds of the first and last change.
+@dataclass(slots=True)
+class Tally:
+    """Changes summed up, of a second or of a longer time. first, last: seconds since the epoch, both included.
 
-    before: the last quiet second before it, which is the instant to go back to.
+    lost: bytes no longer current. samples: a few of the keys, those that something was taken from first.
     """
 
     first: int
     last: int
-    counts: dict[Kind, int]
-    lost: int
-    samples: tuple[str, ...]
-
-    @property
-    def before(self) -> int:
-        return self.first - 1
-
-    @property
-    def destructive(self) -> bool:
-        """Something that was current is so no more."""
-        return bool(self.counts[Kind.OVERWRITE] or self.counts[Kind.DELETE])
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """start: its first second; its length is that of the histogram."""
-
-    start: int
-    counts: dict[Kind, int]
+    counts: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
+    size: int = 0
+    lost: int = 0
+    samples: list[str] = field(default_factory=list)
+    harmed: int = 0
+    """How many of the samples something was taken from."""
 
     @property
     def total(self) -> int:
         return sum(self.counts.values())
+
+    @property
+    def harm(self) -> int:
+        """Overwrites and deletes."""
+        return sum(self.counts[kind] for kind in HARM)
+
+    @property
+    def before(self) -> int:
+        """The last second before it: for a burst, the instant to go back to."""
+        return self.first - 1
+
+    def add(self, change: Change) -> None:
+        """Count in a change of its time."""
+        self.counts[change.kind] += 1
+        self.size += change.size
+        self.lost += change.lost
+        self._sample([change.key], harmed=change.kind in HARM)
+
+    def merge(self, later: Tally) -> None:
+        """Count in a later sum."""
+        self.last = later.last
+        for kind, count in later.counts.items():
+            self.counts[kind] += count
+        self.size += later.size
+        self.lost += later.lost
+        self._sample(later.samples[: later.harmed], harmed=True)
+        self._sample(later.samples[later.harmed :], harmed=False)
+
+    def _sample(self, keys: Iterable[str], *, harmed: bool) -> None:
+        for key in keys:
+            room = self.harmed if harmed else len(self.samples)
+            if room >= SAMPLES:
+                return
+            if harmed:
+                if key in self.samples[: self.harmed]:
+                    continue
+                self.samples.insert(self.harmed, key)
+                self.harmed += 1
+                del self.samples[SAMPLES:]
+            elif key not in self.samples:
+                self.samples.append(key)
 
 
 def changes(history: History) -> Iterator[Change]:
     """One key's events, oldest first. A marker on a key that is deleted already changes nothing."""
     entries = history.entries if history.interleaved else by_time(history.entries)
     live: int | None = None
+    seen = False
     for entry in reversed(entries):
         second = int(entry.last_modified // 1)
         if entry.is_marker:
             if live is not None:
                 yield Change(second, Kind.DELETE, history.key, entry.version_id, 0, live)
             live = None
-        else:
-            kind = Kind.CREATE if live is None else Kind.OVERWRITE
-            yield Change(second, kind, history.key, entry.version_id, entry.size, live or 0)
-            live = entry.size
+            continue
+        kind = Kind.OVERWRITE if live is not None else Kind.UNDELETE if seen else Kind.CREATE
+        yield Change(second, kind, history.key, entry.version_id, entry.size, live or 0)
+        live, seen = entry.size, True
 
 
-def within(found: Iterable[Change], since: float | None, until: float | None) -> list[Change]:
-    """The changes in since <= t <= until, oldest first."""
+def within(found: Iterable[Change], since: float | None, until: float | None) -> Iterator[Change]:
+    """The changes in since <= t <= until, in the order given."""
     low, high = since if since is not None else float("-inf"), until if until is not None else float("inf")
-    return sorted((c for c in found if low <= c.second <= high), key=lambda c: (c.second, c.key.encode()))
+    return (change for change in found if low <= change.second <= high)
 
 
-def bursts(found: Sequence[Change]) -> list[Burst]:
-    """All bursts of changes that are oldest first, oldest first."""
-    groups: list[list[Change]] = []
+def in_order(found: Iterable[Change]) -> list[Change]:
+    """Oldest first; within a second by key, and a key's own in the order given."""
+    return sorted(found, key=lambda change: (change.second, change.key.encode("utf-8", "surrogatepass")))
+
+
+def by_second(found: Iterable[Change]) -> list[Tally]:
+    """Changes in any order summed up for each second that has some, oldest first. Memory grows with seconds alone."""
+    sums: dict[int, Tally] = {}
     for change in found:
-        if groups and change.second - groups[-1][-1].second < QUIET_SECONDS:
-            groups[-1].append(change)
-        else:
-            groups.append([change])
-    return [_burst(group) for group in groups]
+        second = change.second
+        if second not in sums:
+            sums[second] = Tally(second, second)
+        sums[second].add(change)
+    return [sums[second] for second in sorted(sums)]
 
 
-def histogram(found: Sequence[Change], rows: int = 24) -> tuple[int, list[Bin]]:
-    """(length of a bin in seconds, the bins that hold something), for changes that are oldest first.
+def bursts(seconds: Sequence[Tally], most: int) -> list[Tally]:
+    """The bursts of overwrites and deletes, oldest first; of more than `most` those that hit most keys.
 
-    The length is the shortest round one that needs at most `rows` bins from the first change to the last.
+    seconds: as `by_second` gives them. What is only created or brought back is neither the start of a burst nor part.
     """
-    if not found:
+    groups: list[Tally] = []
+    for second in seconds:
+        if not second.harm:
+            continue
+        if groups and second.first - groups[-1].last < QUIET_SECONDS:
+            groups[-1].merge(second)
+        else:
+            groups.append(_copy(second))
+    heaviest = sorted(groups, key=lambda burst: burst.harm, reverse=True)[:most]
+    return sorted(heaviest, key=lambda burst: burst.first)
+
+
+def histogram(seconds: Sequence[Tally], rows: int = 24) -> tuple[int, list[Tally]]:
+    """(length of a bin in seconds, the bins that hold something), oldest first; a bin's `first` is where it begins.
+
+    seconds: as `by_second` gives them. The length is the shortest round one for which `rows` bins at most reach from
+    the first change to the last.
+    """
+    if not seconds:
         return BIN_SECONDS[0], []
-    first, last = found[0].second, found[-1].second
+    first, last = seconds[0].first, seconds[-1].last
     length = next((n for n in BIN_SECONDS if last // n - first // n < rows), BIN_SECONDS[-1])
-    bins: dict[int, dict[Kind, int]] = {}
-    for change in found:
-        counts = bins.setdefault(change.second // length * length, dict.fromkeys(Kind, 0))
-        counts[change.kind] += 1
-    return length, [Bin(start, counts) for start, counts in sorted(bins.items())]
+    bins: list[Tally] = []
+    for second in seconds:
+        start = second.first // length * length
+        if not bins or bins[-1].first != start:
+            bins.append(Tally(start, start))
+        bins[-1].merge(second)
+    return length, bins
 
 
-def _burst(group: Sequence[Change]) -> Burst:
-    counts = dict.fromkeys(Kind, 0)
-    for change in group:
-        counts[change.kind] += 1
-    hurt = [c.key for c in group if c.kind is not Kind.CREATE] or [c.key for c in group]
-    return Burst(group[0].second, group[-1].second, counts, sum(c.lost for c in group), tuple(dict.fromkeys(hurt))[:3])
+def _copy(one: Tally) -> Tally:
+    made = Tally(one.first, one.last)
+    made.merge(one)
+    return made

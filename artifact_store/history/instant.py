@@ -15,12 +15,26 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 FORMS = "write 2026-05-04T13:30:00Z, 2026-05-04T15:30:00+02:00, @1777901400 or an age such as 90m, 2h, 7d"
 
 
+class ZoneMissing(UsageError):
+    """A time without a zone. text: as it was typed; readings: (whose zone, the same time with it), UTC first."""
+
+    def __init__(self, text: str, readings: tuple[tuple[str, str], ...]) -> None:
+        self.text, self.readings = text, readings
+        choices = [f"{written} for {whose}" for whose, written in readings]
+        if len(choices) == 1:
+            choices.append("give the offset of another zone, as in +02:00")
+        super().__init__(f"time {text!r} has no zone; write {', or '.join(choices)}")
+
+
 def parse_instant(text: str, now: float) -> float:
     """Whole seconds since the epoch. now: seconds since the epoch. Raises UsageError, in one line with an example."""
     word = text.strip()
-    if match := re.fullmatch(r"(\d{1,9})([smhdw])", word):
+    if match := re.fullmatch(r"([0-9]{1,9})([smhdw])", word):
         instant = int(now) - int(match[1]) * UNITS[match[2]]
-    elif match := re.fullmatch(r"@(\d{1,12})", word):
+    elif match := re.fullmatch(r"@([0-9]+)", word):
+        # 11 digits reach the year 5138; what is longer counts something else than seconds.
+        if len(match[1]) > 11:
+            raise UsageError(f"time {text!r} is too large for seconds; write @ and seconds, as in @1777901400")
         instant = int(match[1])
     else:
         instant = _iso(text, word)
@@ -39,11 +53,15 @@ def show(instant: float) -> str:
 
 
 def _iso(text: str, word: str) -> int:
-    if re.fullmatch(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}.*", word):
+    if re.fullmatch(r"[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{2,4}.*", word):
         raise UsageError(f"time {text!r}: day and month cannot be told apart; {FORMS}")
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", word):
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", word):
         raise UsageError(f"time {text!r} is a day, not a second; write for example {word}T00:00:00Z")
-    match = re.fullmatch(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)([.,]\d+)?\s*(Z|z|[+-]\d{2}:?\d{2})?", word)
+    match = re.fullmatch(
+        r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)([.,][0-9]+)?"
+        r" *([Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?",
+        word,
+    )
     if match is None:
         raise UsageError(f"time {text!r} is not understood; {FORMS}")
     if match[3]:
@@ -53,17 +71,19 @@ def _iso(text: str, word: str) -> int:
     except ValueError as error:
         raise UsageError(f"time {text!r}: {error}; {FORMS}") from error
     if moment.tzinfo is None:
-        raise UsageError(f"time {text!r} has no zone; {_readings(moment)}")
-    return int(moment.timestamp())
+        raise ZoneMissing(text, _readings(moment))
+    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
 
 
-def _readings(moment: datetime) -> str:
+def _readings(moment: datetime) -> tuple[tuple[str, str], ...]:
     written = moment.isoformat(timespec="seconds")
-    local = moment.astimezone()
+    try:
+        local = moment.astimezone()
+    except (OverflowError, ValueError, OSError):
+        # Years that the C library's clock does not reach; such a time is refused whatever its zone.
+        return (("UTC", f"{written}Z"),)
     offset = local.strftime("%z")
     zone = f"{offset[:3]}:{offset[3:5]}"
     if zone == "+00:00":
-        return (
-            f"write {written}Z for UTC (this machine's zone too), or the offset of your own zone, as in {written}+02:00"
-        )
-    return f"write {written}Z for UTC, or {written}{zone} for this machine's zone ({local.tzname()})"
+        return (("UTC (this machine's zone too)", f"{written}Z"),)
+    return (("UTC", f"{written}Z"), (f"this machine's zone ({local.tzname()})", f"{written}{zone}"))

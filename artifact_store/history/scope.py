@@ -64,15 +64,21 @@ class Scope:
 
 def parse_scope(address: str) -> Scope:
     """`s3://BUCKET[/PREFIX][*]` -> Scope. Raises UsageError, in one line with an example."""
+    bucket, prefix = split_address(address)
+    raw = prefix.endswith("*")
+    return Scope(bucket, prefix[:-1] if raw else prefix, raw)
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """`s3://BUCKET[/REST]` -> (bucket, rest as it stands). Raises UsageError, in one line with an example."""
     if not address.startswith("s3://"):
         if match := re.match(r"(?:https?://|arn:aws[\w-]*:s3:::)", address):
             raise UsageError(f"{address!r} is no s3:// address (it starts with {match[0]}); {EXAMPLE}")
         near = f"s3://{address.lstrip('/')}" if address.strip("/") else "s3://BUCKET"
         raise UsageError(f"{address!r} does not start with s3://; did you mean {near}?")
-    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    bucket, _, rest = address.removeprefix("s3://").partition("/")
     if not bucket:
         raise UsageError(f"{address!r} names no bucket; {EXAMPLE}")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]", bucket):
         raise UsageError(f"{bucket!r} is no bucket name; {EXAMPLE}")
-    raw = prefix.endswith("*")
-    return Scope(bucket, prefix[:-1] if raw else prefix, raw)
+    return bucket, rest

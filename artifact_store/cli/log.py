@@ -1,0 +1,155 @@
+"""`log`: what happened, so that T can be found."""
+
+from __future__ import annotations
+
+import sys
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from artifact_store.cli import options as opt
+from artifact_store.cli.output import duration, emit, paint, printable, say, size, tell, width
+from artifact_store.history.changes import Kind
+from artifact_store.history.instant import parse_instant, show
+from artifact_store.history.scope import parse_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from artifact_store.history.changes import Change, Tally
+    from artifact_store.history.scope import Scope
+    from artifact_store.s3.client import S3
+
+BLOCKS = {
+    Kind.CREATE: ("█", "green"),
+    Kind.UNDELETE: ("▒", "cyan"),
+    Kind.OVERWRITE: ("▓", "yellow"),
+    Kind.DELETE: ("░", "red"),
+}
+PAST = {
+    Kind.CREATE: "created",
+    Kind.UNDELETE: "brought back",
+    Kind.OVERWRITE: "overwritten",
+    Kind.DELETE: "deleted",
+}
+BURSTS = 8
+"""Bursts that are shown: those that hit most keys."""
+EVENTS = 20
+"""Changes up to which each is shown."""
+
+
+def log(
+    address: opt.Address,
+    since: Annotated[str | None, typer.Option(metavar="T", help="Nothing before.", show_default=False)] = None,
+    until: Annotated[str | None, typer.Option(metavar="T", help="Nothing after.", show_default=False)] = None,
+    as_json: opt.Json = False,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    endpoint_url: opt.Endpoint = None,
+) -> None:
+    """Show what happened, so that T can be found.
+
+    A histogram of changes over time, and the bursts of overwrites and deletes, each with the last quiet second before
+    it. With --json: every change, oldest first: time, kind (create, overwrite, delete, undelete), key, version_id,
+    size, lost (bytes no longer current).
+    """
+    from artifact_store.cli.looking import check
+    from artifact_store.cli.progress import counting
+    from artifact_store.history import changes
+
+    scope, now = parse_scope(address), opt.now()
+    low = parse_instant(since, now) if since else None
+    high = parse_instant(until, now) if until else None
+    target = opt.Target(profile, region, endpoint_url)
+    with target.connect() as s3:
+        check(s3, scope.bucket, 0)
+        with counting("listing versions") as on_progress:
+            found = changes.within(_changes(scope, s3, on_progress), low, high)
+            few = changes.in_order(found) if as_json else list(islice(found, EVENTS + 1))
+            seconds = changes.by_second(chain(few, found))
+    if as_json:
+        for change in few:
+            emit(record(change))
+        return
+    if not seconds:
+        say(f"nothing happened in {printable(str(scope))} in that time", "yellow")
+        return
+    if len(few) <= EVENTS:
+        for change in changes.in_order(few):
+            tell(line(change))
+        tell("")
+    for drawn in histogram(*changes.histogram(seconds), columns=width()):
+        tell(drawn)
+    _bursts(changes.bursts(seconds, BURSTS), target, address)
+
+
+def _changes(scope: Scope, s3: S3, on_progress: Callable[[int], None]) -> Iterator[Change]:
+    from artifact_store.history.changes import changes
+
+    for seen, history in enumerate(scope.histories(s3), 1):
+        if seen % 1000 == 0:
+            on_progress(seen)
+        yield from changes(history)
+
+
+def record(change: Change) -> dict[str, Any]:
+    """A change for --json."""
+    return {
+        "time": show(change.second),
+        "kind": change.kind.value,
+        "key": change.key,
+        "version_id": change.version_id,
+        "size": change.size,
+        "lost": change.lost,
+    }
+
+
+def line(change: Change) -> str:
+    """A change on one line."""
+    block, style = BLOCKS[change.kind]
+    told = size(change.lost if change.kind is Kind.DELETE else change.size)
+    return f"{show(change.second)} {told:>9} " + paint(
+        f"{block} {PAST[change.kind]:<12} {printable(change.key)}", style, sys.stdout
+    )
+
+
+def histogram(length: int, bins: Sequence[Tally], columns: int) -> list[str]:
+    """The histogram, a line a bin; the bars take what room the words leave. length: of a bin, in seconds."""
+    out = sys.stdout
+    words = [_words(one) for one in bins]
+    room = max(10, columns - 24 - max(map(len, words)))
+    most = max(one.total for one in bins)
+    used = [kind for kind in BLOCKS if any(one.counts[kind] for one in bins)]
+    legend = "  ".join(f"{paint(BLOCKS[kind][0], BLOCKS[kind][1], out)} {PAST[kind]}" for kind in used)
+    lines = [f"changes in {duration(length)}: {legend}"]
+    end = None
+    for one, word in zip(bins, words, strict=True):
+        if end is not None and one.first > end:
+            lines.append(paint(f"{'':20}  · {duration(one.first - end)} of nothing", "dim", out))
+        end = one.first + length
+        drawn_bar = "".join(
+            paint(BLOCKS[kind][0] * max(1, one.counts[kind] * room // most), BLOCKS[kind][1], out)
+            for kind in used
+            if one.counts[kind]
+        )
+        lines.append(f"{show(one.first)}  {drawn_bar}  {word}")
+    return lines
+
+
+def _bursts(found: Sequence[Tally], target: opt.Target, address: str) -> None:
+    if not found:
+        tell("\nnothing was overwritten or deleted in that time")
+        return
+    tell("\nbursts of overwrites and deletes, each with the command for the last quiet second before it:")
+    for burst in found:
+        lasted = duration(burst.last - burst.first + 1)
+        what = _words(burst)
+        tell(f"\n  {show(burst.first)}, {lasted}: {what}; {size(burst.lost)} no longer current")
+        more = f" and {burst.harm - burst.harmed:,} more" if burst.harm > burst.harmed else ""
+        tell(f"    {', '.join(printable(key) for key in burst.samples[: burst.harmed])}{more}")
+        tell(f"    {printable(target.command('diff', address, '--at', show(burst.before)))}", "bold")
+
+
+def _words(one: Tally) -> str:
+    return ", ".join(f"{count:,} {PAST[kind]}" for kind, count in one.counts.items() if count)

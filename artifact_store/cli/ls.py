@@ -1,0 +1,82 @@
+"""`ls`: what was there at T."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from artifact_store.cli import options as opt
+from artifact_store.cli.output import emit, number, paint, printable, say, size, tell
+from artifact_store.history.instant import parse_instant, show
+from artifact_store.history.scope import parse_scope
+from artifact_store.history.state import Flag
+
+if TYPE_CHECKING:
+    from artifact_store.history.state import KeyState
+
+SHORT = 8
+"""Characters of a version id on a terminal: enough to tell versions of a key apart."""
+MARKS = {Flag.UNSETTLED: "?", Flag.TIE: "="}
+MEANINGS = {
+    Flag.UNSETTLED: "may not have been visible at T: their multipart upload began shortly before (--settled takes the "
+    "version before)",
+    Flag.TIE: "changed twice in the second of T, and the server does not say in which order",
+}
+
+
+def ls(
+    address: opt.Address,
+    at: opt.At,
+    settled: opt.Settled = False,
+    as_json: opt.Json = False,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    endpoint_url: opt.Endpoint = None,
+) -> None:
+    """Show what was there at T.
+
+    One line a key: when it was written, size, version, key. With --json: key, version_id, size, etag, last_modified,
+    storage_class, flags (unsettled, tie, edge, replaced).
+    """
+    from artifact_store.cli.looking import Nearest, check, record
+    from artifact_store.history import state
+
+    scope, instant = parse_scope(address), parse_instant(at, opt.now())
+    keys = count = 0
+    marked = dict.fromkeys(MARKS, 0)
+    nearest = Nearest(instant)
+    with opt.Target(profile, region, endpoint_url).connect() as s3:
+        check(s3, scope.bucket, instant)
+        for history in scope.histories(s3):
+            nearest.see(history.entries)
+            found = state.at(history, instant, settled=settled)
+            if found.then is None:
+                continue
+            keys, count = keys + 1, count + found.then.size
+            for flag in MARKS:
+                marked[flag] += flag in found.flags
+            if as_json:
+                emit({**record(found.then), "flags": sorted(found.flags)})
+            else:
+                tell(line(found))
+    if not keys:
+        say(f"nothing was there in {printable(str(scope))} at {show(instant)}; {nearest}", "yellow")
+        return
+    say(f"{number(keys, 'key')}, {size(count)} in {printable(str(scope))} at {show(instant)}")
+    for flag, found_in in marked.items():
+        if found_in:
+            say(f"{MARKS[flag]} {number(found_in, 'key')} {MEANINGS[flag]}", "yellow")
+
+
+def line(found: KeyState) -> str:
+    """A key as it was, on one line."""
+    then = found.then
+    assert then is not None  # noqa: S101 - the caller shows only what was there
+    out = sys.stdout
+    version = then.version_id[:SHORT].ljust(SHORT) if out.isatty() else then.version_id
+    mark = next((mark for flag, mark in MARKS.items() if flag in found.flags), " ")
+    archive = f"  [{then.storage_class}]" if then.storage_class != "STANDARD" else ""
+    return (
+        f"{show(then.last_modified)} {size(then.size):>9} {paint(version, 'dim', out)} "
+        f"{paint(mark, 'yellow', out)} {printable(found.key)}{paint(archive, 'cyan', out)}"
+    )

@@ -1,0 +1,95 @@
+"""A plan and what became of it, in a few lines on stderr, or as a record for --json."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from artifact_store.cli.output import number, printable, say, size
+from artifact_store.history.instant import show
+from artifact_store.history.scope import Scope
+
+if TYPE_CHECKING:
+    from artifact_store.restore.apply import Report
+    from artifact_store.restore.planfile import Plan
+    from artifact_store.restore.verify import Verification
+
+WARNINGS = {
+    "tie": "changed twice in the second of T, and the server does not say in which order; the version is taken",
+    "unsettled": "may not have been visible at T: their multipart upload began shortly before (see --settled)",
+    "edge": "changed within a second of T",
+    "replaced": "written without versioning after T: what was there before may be lost",
+}
+
+
+def explain(plan: Plan) -> None:
+    """What a plan does, how much it is, what it hides and what to beware of."""
+    from artifact_store.restore.plan import Action
+
+    header, summary = plan.header, plan.summary
+    counts = summary.counts
+    where = f" into {printable(str(header.destination))}" if str(header.destination) else ""
+    say(f"{printable(str(scope(plan)))} to {show(header.instant)}{where}", "bold")
+    lines = (
+        (counts[Action.COPY], "copy", f"{size(summary.copied_bytes)}, bringing back what was there"),
+        (counts[Action.UNDELETE], "undelete", "removing their delete markers for good, which rewrites history"),
+        (counts[Action.DELETE], "hide", "by a delete marker, since they were not there at T"),
+        (counts[Action.THAW], "thaw", f"{size(summary.thaw_bytes)} in an archive class, to be made readable first"),
+        (counts[Action.KEEP], "keep", "as they are"),
+    )
+    for count, word, note in lines:
+        if count:
+            say(f"  {word:<9}{number(count, 'key'):>14}  {note}")
+    if summary.hidden:
+        say(f"  {'':<9}{number(summary.hidden, 'key'):>14}  {size(summary.hidden_bytes)} there now stay as versions")
+    if summary.changes:
+        say(f"  {'cost':<9}{number(summary.requests, 'request'):>14}  {size(summary.added_bytes)} of storage added")
+    for flag, count in summary.flagged.items():
+        names = ", ".join(printable(key) for key in summary.samples.get(flag, [])[:3])
+        more = f" and {count - 3:,} more" if count > 3 else ""
+        say(f"  warning: {number(count, 'key')} {WARNINGS[flag.value]}: {names}{more}", "yellow")
+
+
+def scope(plan: Plan) -> Scope:
+    """What the plan is about."""
+    return Scope(plan.header.bucket, plan.header.prefix, plan.header.raw)
+
+
+def of_plan(plan: Plan) -> dict[str, Any]:
+    """The plan for --json."""
+    header, summary = plan.header, plan.summary
+    return {
+        "bucket": header.bucket,
+        "prefix": header.prefix,
+        "at": show(header.instant),
+        "to": str(header.destination) or None,
+        "plan": str(plan.path),
+        **{action.value: count for action, count in summary.counts.items()},
+        "copied_bytes": summary.copied_bytes,
+        "added_bytes": summary.added_bytes,
+        "hidden": summary.hidden,
+        "hidden_bytes": summary.hidden_bytes,
+        "requests": summary.requests,
+        "flags": {flag.value: count for flag, count in summary.flagged.items()},
+    }
+
+
+def of_report(report: Report) -> dict[str, Any]:
+    """What became of it, for --json."""
+    return {
+        "written": report.written,
+        "already": report.already,
+        "written_bytes": report.bytes,
+        "failed": _pairs(report.failed),
+        "conflicts": _pairs(report.conflicts),
+        "pending": report.pending,
+        "thawing": report.thawing,
+    }
+
+
+def of_proof(found: Verification) -> dict[str, Any]:
+    """The proof, for --json."""
+    return {"checked": found.checked, "compared": found.compared, "wrong": _pairs(found.wrong)}
+
+
+def _pairs(failures: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
+    return [{"key": key, "reason": reason} for key, reason in failures]
