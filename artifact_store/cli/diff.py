@@ -63,7 +63,7 @@ def diff(
     if not any(signs.values()):
         say(f"no difference: a restore of {where} would change nothing ({same} as they were)")
         return 0
-    parts = [f"{signs[s]:,} {word}" for s, word in (("~", "changed back"), ("+", "come back"), ("-", "hidden"))]
+    parts = [f"{signs[s]:,} {word}" for s, word in (("~", "to change back"), ("+", "to bring back"), ("-", "to hide"))]
     say(f"a restore of {where}: {', '.join(parts)}; {same} as they were")
     return 1 if exit_code else 0
 

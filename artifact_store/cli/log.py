@@ -10,7 +10,7 @@ import typer
 
 from artifact_store.cli import options as opt
 from artifact_store.cli.output import duration, emit, paint, printable, say, size, tell, width
-from artifact_store.history.changes import Kind
+from artifact_store.history.changes import HARM, Kind
 from artifact_store.history.instant import parse_instant, show
 from artifact_store.history.scope import parse_scope
 
@@ -122,7 +122,7 @@ def histogram(length: int, bins: Sequence[Tally], columns: int) -> list[str]:
     most = max(one.total for one in bins)
     used = [kind for kind in BLOCKS if any(one.counts[kind] for one in bins)]
     legend = "  ".join(f"{paint(BLOCKS[kind][0], BLOCKS[kind][1], out)} {PAST[kind]}" for kind in used)
-    lines = [f"changes in {duration(length)}: {legend}"]
+    lines = [f"changes per {duration(length)}:  {legend}"]
     end = None
     for one, word in zip(bins, words, strict=True):
         if end is not None and one.first > end:
@@ -144,7 +144,7 @@ def _bursts(found: Sequence[Tally], target: opt.Target, address: str) -> None:
     tell("\nbursts of overwrites and deletes, each with the command for the last quiet second before it:")
     for burst in found:
         lasted = duration(burst.last - burst.first + 1)
-        what = _words(burst)
+        what = ", ".join(f"{burst.counts[kind]:,} {PAST[kind]}" for kind in PAST if kind in HARM and burst.counts[kind])
         tell(f"\n  {show(burst.first)}, {lasted}: {what}; {size(burst.lost)} no longer current")
         more = f" and {burst.harm - burst.harmed:,} more" if burst.harm > burst.harmed else ""
         tell(f"    {', '.join(printable(key) for key in burst.samples[: burst.harmed])}{more}")

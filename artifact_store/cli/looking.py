@@ -58,5 +58,5 @@ class Nearest:
         if self.before is None and self.after is None:
             return "nothing was ever written there; look at the spelling of bucket and prefix"
         parts = [f"the last write before it was at {show(self.before)}"] if self.before is not None else []
-        parts += [f"the first after it at {show(self.after)}"] if self.after is not None else []
+        parts += [f"the first write after it was at {show(self.after)}"] if self.after is not None else []
         return ", ".join(parts)

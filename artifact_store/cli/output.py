@@ -34,8 +34,10 @@ def number(count: int, one: str, many: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    """Two units at most: "45 s", "3 min", "2 h 10 min", "5 days"."""
+    """Two units at most: "0.4 s", "45 s", "3 min", "2 h 10 min", "5 days"."""
     whole = int(seconds)
+    if whole < 10 and whole != seconds:
+        return f"{max(seconds, 0.1):.1f} s"
     if whole < 120:
         return f"{whole} s"
     if whole < 7200:
@@ -55,7 +57,7 @@ def printable(text: str) -> str:
 
 def paint(text: str, style: str, stream: TextIO) -> str:
     """The text in a style ("red", "yellow", "green", "cyan", "bold", "dim") where the stream shows colours."""
-    if not style or not colours(stream):
+    if not style or not text.strip() or not colours(stream):
         return text
     import typer
 

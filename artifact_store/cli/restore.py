@@ -151,6 +151,7 @@ def restore(
         if not yes and not typer.confirm("Go on?", err=True):
             made.path.unlink()
             raise Refused("not wanted, so nothing was written")
+        say(f"plan and journal: {made.path}", "dim")
         return _Run(s3, made, target, as_json=as_json).go(thaw=thaw, prove=not no_verify, deep=deep)
 
 
@@ -229,7 +230,7 @@ class _Run:
         seconds = time.monotonic() - began
         if not thaw:
             before = f"; {report.already:,} were done before" if report.already else ""
-            speed = f" ({rate(report.written, report.bytes, seconds)})" if report.written else ""
+            speed = f" ({rate(report.written, report.bytes, seconds)})" if seconds >= 1 else ""
             say(f"wrote {number(report.written, 'key')}, {size(report.bytes)} in {duration(seconds)}{speed}{before}")
         return report
 

@@ -39,10 +39,11 @@ def explain(plan: Plan) -> None:
     for count, word, note in lines:
         if count:
             say(f"  {word:<9}{number(count, 'key'):>14}  {note}")
-    if summary.hidden:
-        say(f"  {'':<9}{number(summary.hidden, 'key'):>14}  {size(summary.hidden_bytes)} there now stay as versions")
     if summary.changes:
         say(f"  {'cost':<9}{number(summary.requests, 'request'):>14}  {size(summary.added_bytes)} of storage added")
+    if summary.hidden:
+        stays = "stays as an older version" if summary.hidden == 1 else "stay as older versions"
+        say(f"  {number(summary.hidden, 'key')} current now ({size(summary.hidden_bytes)}) {stays}: nothing is lost")
     for flag, count in summary.flagged.items():
         names = ", ".join(printable(key) for key in summary.samples.get(flag, [])[:3])
         more = f" and {count - 3:,} more" if count > 3 else ""
