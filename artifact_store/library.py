@@ -5,18 +5,37 @@ Owns the names users program against; every decision is made elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import io
+import tempfile
+import time
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-from artifact_store.history.scope import Scope
-from artifact_store.restore.apply import ApplyOptions, Report
+from artifact_store.errors import Refused
+from artifact_store.history.instant import parse_instant
+from artifact_store.history.scope import Scope, parse_scope
+from artifact_store.history.state import at, is_archived
+from artifact_store.restore.apply import DEFAULTS as APPLY_DEFAULTS
+from artifact_store.restore.apply import ApplyOptions, Report, apply
+from artifact_store.restore.destination import parse_destination
+from artifact_store.restore.journal import Journal
 from artifact_store.restore.plan import DEFAULTS, PlanOptions, Step, Summary
-from artifact_store.restore.planfile import Plan
+from artifact_store.restore.planfile import Plan, read_plan
+from artifact_store.restore.planner import make_plan
 from artifact_store.restore.server import Server
-from artifact_store.restore.verify import Verification
-from artifact_store.s3.operations import Entry
+from artifact_store.restore.verify import Verification, verify
+from artifact_store.s3.operations import Entry, GetBucketVersioning, GetObject
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+BUFFER = 1024 * 1024
+"""Bytes asked for at a time when a file is read in small pieces."""
+
+READ_AT_ONCE = 16 * 1024**2
+"""Bytes asked for at a time when a file is read to its end."""
 
 
 def open_bucket(
@@ -26,8 +45,15 @@ def open_bucket(
     region: str | None = None,
     endpoint_url: str | None = None,
 ) -> Bucket:
-    """Open "s3://BUCKET[/PREFIX]" with the credentials the aws command line would use."""
-    raise NotImplementedError
+    """Open "s3://BUCKET[/PREFIX]" with the credentials the aws command line would use.
+
+    PREFIX is a path: "models/m-1" is that key and all below "models/m-1/". Raises UsageError for a wrong address and
+    S3Error where there are no credentials. Sends nothing yet.
+    """
+    from artifact_store.s3.client import connect
+
+    scope = parse_scope(address)
+    return Bucket(connect(profile=profile, region=region, endpoint_url=endpoint_url), scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +64,160 @@ class Bucket:
     scope: Scope
 
     def at(self, instant: str | float, *, settled: bool = False) -> View:
-        """What was there at an instant: ISO 8601 with a zone, "@EPOCH", an age such as "2h", or epoch seconds."""
-        raise NotImplementedError
+        """What was there at an instant: ISO 8601 with a zone, "@EPOCH", an age such as "2h", or epoch seconds.
+
+        Inclusive: what was written in that second is there. settled: take the version before, where the one at the
+        instant may have been still uploading. Raises UsageError, S3Error.
+        """
+        return View(self.s3, self.scope, self._seconds(instant), settled=settled)
 
     def plan(
-        self, instant: str | float, *, to: str | Path = "", options: PlanOptions = DEFAULTS, path: Path | None = None
+        self,
+        instant: str | float,
+        *,
+        to: str | Path = "",
+        options: PlanOptions = DEFAULTS,
+        path: Path | None = None,
     ) -> RestorePlan:
-        """Plan a restore. to: "" in place, "s3://OTHER[/PREFIX]", or a folder. path: where to keep the plan file."""
-        raise NotImplementedError
+        """Plan a restore. to: "" in place, "s3://OTHER[/PREFIX]", or a folder. path: where to keep the plan file, None
+        for a temporary one.
+
+        Changes nothing. Raises UsageError, Refused (with the reason), S3Error.
+        """
+        seconds = self._seconds(instant)
+        if path is None:
+            path = Path(tempfile.mkdtemp(prefix="artifact-store-")) / "plan"
+        return RestorePlan(
+            self.s3,
+            make_plan(self.s3, self.scope, seconds, path, options=options, destination=parse_destination(str(to))),
+        )
+
+    def open_plan(self, path: Path) -> RestorePlan:
+        """A plan made before. Raises UsageError, Refused where the file is damaged or about another bucket."""
+        plan = read_plan(path)
+        if plan.header.bucket != self.scope.bucket:
+            raise Refused(f"plan {path} is about bucket {plan.header.bucket}, not {self.scope.bucket}")
+        return RestorePlan(self.s3, plan)
+
+    def _seconds(self, instant: str | float) -> float:
+        if not isinstance(instant, str):
+            return float(instant)
+        # An age is counted from the server's clock, since its times are what the instant is compared with.
+        now: float = self.s3.call(GetBucketVersioning(self.scope.bucket)).server_time
+        return parse_instant(instant, now or time.time())
 
 
 class View(Mapping[str, Entry]):
-    """The keys that existed at an instant, each with the version that stood there. Read-only; listed when first used.
+    """The keys that existed at an instant, each with the version that stood there. Read-only.
 
-    Keys are whole keys, not relative to the prefix.
+    Keys are whole keys, not relative to the prefix. Iterating lists the bucket, each time anew and without keeping it;
+    asking for one key lists that key alone.
     """
 
+    def __init__(self, s3: Server, scope: Scope, instant: float, *, settled: bool = False) -> None:
+        self._s3, self._scope, self._settled = s3, scope, settled
+        self.instant = instant
+        """Seconds since the epoch."""
+
+    def entries(self) -> Iterator[Entry]:
+        """The versions that stood at the instant, in key byte order, streamed. Raises S3Error."""
+        for history in self._scope.histories(self._s3):
+            then = at(history, self.instant, settled=self._settled).then
+            if then is not None:
+                yield then
+
     def __getitem__(self, key: str) -> Entry:
-        raise NotImplementedError
+        from artifact_store.history.listing import list_history
+
+        history = list_history(self._s3, self._scope.bucket, key) if self._scope.contains(key) else None
+        then = at(history, self.instant, settled=self._settled).then if history is not None else None
+        if then is None:
+            raise KeyError(key)
+        return then
 
     def __iter__(self) -> Iterator[str]:
-        raise NotImplementedError
+        return (entry.key for entry in self.entries())
 
     def __len__(self) -> int:
-        raise NotImplementedError
+        return sum(1 for _ in self.entries())
+
+    def items(self) -> ItemsView[str, Entry]:
+        """Keys and versions from one listing."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[Entry]:
+        """Versions from one listing."""
+        return _Values(self)
 
     def open(self, key: str) -> BinaryIO:
-        """The file as it was, read from S3 as needed; seekable. KeyError where it did not exist."""
-        raise NotImplementedError
+        """The file as it was, read from S3 as needed; seekable. KeyError where it did not exist.
+
+        Raises Refused where it lies in an archive class. Reading raises S3Error.
+        """
+        entry = self[key]
+        if is_archived(entry):
+            raise Refused(f"{key} lies in {entry.storage_class} and cannot be read before S3 has restored it")
+        raw = _VersionFile(self._s3, self._scope.bucket, entry)
+        return cast("BinaryIO", io.BufferedReader(raw, BUFFER))
+
+
+class _Items(ItemsView[str, Entry]):
+    _mapping: View
+
+    def __iter__(self) -> Iterator[tuple[str, Entry]]:
+        return ((entry.key, entry) for entry in self._mapping.entries())
+
+
+class _Values(ValuesView[Entry]):
+    _mapping: View
+
+    def __iter__(self) -> Iterator[Entry]:
+        return self._mapping.entries()
+
+
+class _VersionFile(io.RawIOBase):
+    """One version as a read-only file; each read is a ranged GET."""
+
+    def __init__(self, s3: Server, bucket: str, entry: Entry) -> None:
+        self._s3, self._bucket, self._entry, self._position = s3, bucket, entry, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._entry.size}[whence]
+        if base + offset < 0:
+            raise ValueError(f"negative position {base + offset}")
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self._get(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def readall(self) -> bytes:
+        chunks = []
+        while data := self._get(READ_AT_ONCE):
+            chunks.append(data)
+        return b"".join(chunks)
+
+    def _get(self, length: int) -> bytes:
+        last = min(self._position + length, self._entry.size) - 1
+        if last < self._position:
+            return b""
+        entry = self._entry
+        get = GetObject(self._bucket, entry.key, entry.version_id, self._position, last, entry.etag)
+        data: bytes = self._s3.call(get).data
+        self._position += len(data)
+        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +230,19 @@ class RestorePlan:
     @property
     def summary(self) -> Summary:
         """Counts, bytes, warnings."""
-        raise NotImplementedError
+        return self.plan.summary
 
     def __iter__(self) -> Iterator[Step]:
-        raise NotImplementedError
+        """Every step, in key byte order."""
+        return self.plan.steps()
 
-    def apply(self, options: ApplyOptions | None = None) -> Report:
-        """Do it; what was finished is kept in a journal beside the plan file, so calling again goes on."""
-        raise NotImplementedError
+    def apply(self, options: ApplyOptions = APPLY_DEFAULTS) -> Report:
+        """Do it; what was finished is kept in a journal beside the plan file, so calling again goes on.
+
+        Keys that fail are in the report. Raises Refused, S3Error.
+        """
+        return apply(self.s3, self.plan, journal=Journal.beside(self.plan.path), options=options)
 
     def verify(self, *, deep: bool = False) -> Verification:
-        """Look again and prove that the bucket is what the plan says."""
-        raise NotImplementedError
+        """Look again and prove that the place is what the plan says. Raises S3Error."""
+        return verify(self.s3, self.plan, deep=deep)

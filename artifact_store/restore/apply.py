@@ -16,7 +16,8 @@ from typing import Any
 
 from artifact_store.errors import KeysFailed, Refused, S3Error
 from artifact_store.restore.copying import CopyLimits, abort_upload
-from artifact_store.restore.destination import InPlace, ToBucket
+from artifact_store.restore.destination import InPlace, ToBucket, ToFolder
+from artifact_store.restore.folder import fetch, memory_for
 from artifact_store.restore.journal import Journal
 from artifact_store.restore.plan import KEYS_A_DELETE, Action, Step
 from artifact_store.restore.planfile import Plan
@@ -26,6 +27,11 @@ from artifact_store.s3.operations import BucketVersioning, GetBucketVersioning, 
 
 LOOKED_AT_TOGETHER = 20
 """Keys of one delete request when each is looked at first, one after the other: few, so that requests overlap."""
+
+DOWNLOADS_HOLD = 128 * 1024**2
+"""Bytes of files in memory at once."""
+
+FILES_AT_ONCE = 2000
 
 PROBES = 3
 """Keys tried to learn whether a server knows conditions; when all fail, every key is looked at first."""
@@ -160,9 +166,13 @@ class _Run:
     def run(self) -> Report:
         interrupted = False
         try:
-            self._copies()
-            self._undeletes()
-            self._deletes()
+            destination = self.plan.header.destination
+            if isinstance(destination, ToFolder):
+                self._downloads(destination.path)
+            else:
+                self._copies()
+                self._undeletes()
+                self._deletes()
         except KeyboardInterrupt:
             interrupted = True
         finally:
@@ -189,6 +199,11 @@ class _Run:
                 self._count(Outcome(Kind.ALREADY, number, step))
             else:
                 yield number, step
+
+    def _downloads(self, root: Path) -> None:
+        for batch in _fitting(self._todo(Action.COPY)):
+            jobs = (fetch(self.plan.header.bucket, number, step, root) for number, step in batch)
+            self._drain([outcome] for outcome in self.s3.run(jobs))
 
     def _copies(self) -> None:
         todo = self._todo(Action.COPY)
@@ -282,6 +297,20 @@ def _thaw(s3: Server, plan: Plan, options: ApplyOptions) -> Report:
         thawing=thawing,
         wait=wait_for(options.thaw_tier) if thawing else "",
     )
+
+
+def _fitting(steps: Iterator[Numbered]) -> Iterator[list[Numbered]]:
+    """Batches of files that together stay within the memory for downloads; a large file is a batch alone."""
+    batch: list[Numbered] = []
+    held = 0
+    for number, step in steps:
+        if batch and (held + memory_for(step) > DOWNLOADS_HOLD or len(batch) == FILES_AT_ONCE):
+            yield batch
+            batch, held = [], 0
+        batch.append((number, step))
+        held += memory_for(step)
+    if batch:
+        yield batch
 
 
 def _batches(steps: Iterator[Numbered], size: int) -> Iterator[list[Numbered]]:

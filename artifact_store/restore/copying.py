@@ -112,12 +112,13 @@ def part_ranges(size: int, part_size: int) -> list[tuple[int, int]]:
     return [(first, min(first + length, size) - 1) for first in range(0, size, length)]
 
 
-def own_part_size(etag: str, size: int, first_part: int) -> int | None:
-    """The size of all parts but the last, if the source's parts are even and may be copied as they are."""
+def own_part_size(etag: str, size: int, first_part: int, smallest: int = SMALLEST_PART) -> int | None:
+    """The size of all parts but the last, if the source's parts are even and none but the last is below `smallest`."""
     _, _, count = etag.partition("-")
-    if not count.isdecimal() or not SMALLEST_PART <= first_part <= LARGEST_PART:
+    if not count.isdecimal() or not 0 < first_part <= LARGEST_PART:
         return None
-    return first_part if -(-size // first_part) == int(count) <= MOST_PARTS else None
+    even = -(-size // first_part) == int(count) <= MOST_PARTS
+    return first_part if even and (first_part >= smallest or int(count) == 1) else None
 
 
 def abort_upload(abort: AbortMultipartUpload, uploads: Uploads) -> Job[None]:

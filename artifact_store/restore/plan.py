@@ -252,6 +252,19 @@ def decide_elsewhere(state: KeyState, target: str, there: Entry | None) -> Step 
     return step
 
 
+def decide_file(state: KeyState, target: str, there: Current | None) -> Step | None:
+    """The step for a key written as a file, where `there` stands now; None where it was absent at T."""
+    if state.then is None:
+        return None
+    reason = Reason.MISSING if there is None else Reason.CHANGED
+    step = replace(_toward(state.then, Action.COPY, reason, there, tuple(sorted(state.flags))), target=target)
+    if there is not None and target.endswith("/"):
+        return replace(step, action=Action.KEEP, reason=Reason.SAME_BYTES)
+    if state.archived:
+        return replace(step, action=Action.THAW, reason=Reason.ARCHIVED)
+    return step
+
+
 def same_by_listing(step: Step) -> Reason | None:
     """Why the listing alone proves that what stands has the content wanted; None where it does not.
 

@@ -7,39 +7,23 @@ an in-place restore to an instant at which nothing existed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifact_store.errors import Refused, S3Error
-from artifact_store.history.state import at
-from artifact_store.restore.compare import READ_AT_MOST, Sameness, Version, same_content
+from artifact_store.errors import Refused
+from artifact_store.history.state import KeyState, at
 from artifact_store.restore.destination import IN_PLACE, Destination, InPlace, ToBucket
-from artifact_store.restore.plan import (
-    DEFAULTS,
-    Action,
-    PlanOptions,
-    Step,
-    decide,
-    etags_decide,
-    may_be_same,
-    selector,
-)
+from artifact_store.restore.elsewhere import to_bucket, to_folder
+from artifact_store.restore.plan import DEFAULTS, Action, PlanOptions, Step, decide, selector
 from artifact_store.restore.planfile import Header, Plan, write_plan
+from artifact_store.restore.sameness import settle_versions
 from artifact_store.restore.server import Server
-from artifact_store.s3.operations import BucketVersioning, GetBucketVersioning, Job
+from artifact_store.s3.operations import BucketVersioning, GetBucketVersioning
 
 if TYPE_CHECKING:
     from artifact_store.history.scope import Scope
-
-BATCH = 5000
-"""Steps decided together, so that their checksums are asked for at once and memory stays flat."""
-
-SAMPLE = 4
-"""Pairs of objects looked at to see whether a bucket's ETags are MD5s; if KMS encrypts one of them, all are asked."""
 
 
 def make_plan(
@@ -69,9 +53,14 @@ def make_plan(
         options=options,
         destination=destination,
     )
-    if not isinstance(destination, InPlace):
-        raise NotImplementedError
-    return write_plan(path, header, _in_place(s3, scope, instant, options, on_progress))
+    states = _States(s3, scope, instant, options, on_progress)
+    if isinstance(destination, InPlace):
+        steps = _in_place(s3, scope.bucket, options, iter(states))
+    elif isinstance(destination, ToBucket):
+        steps = to_bucket(s3, scope, destination, options, iter(states))
+    else:
+        steps = to_folder(s3, scope, destination, options, iter(states))
+    return write_plan(path, header, _not_empty(steps, states, scope, instant, options))
 
 
 def check_bucket(bucket: str, versioning: BucketVersioning, instant: float, destination: Destination) -> None:
@@ -91,81 +80,47 @@ def check_bucket(bucket: str, versioning: BucketVersioning, instant: float, dest
         raise Refused(f"{_utc(instant)} is in the future: the server's clock says {_utc(versioning.server_time)}")
 
 
-def _in_place(
-    s3: Server, scope: Scope, instant: float, options: PlanOptions, on_progress: Callable[[int], None] | None
-) -> Iterator[Step]:
-    selected = selector(options)
-    existed = 0
+class _States:
+    """The selected keys' states at the instant, streamed once. existed: how many of them there were then, so far."""
 
-    def steps() -> Iterator[Step]:
-        nonlocal existed
+    def __init__(
+        self,
+        s3: Server,
+        scope: Scope,
+        instant: float,
+        options: PlanOptions,
+        on_progress: Callable[[int], None] | None,
+    ) -> None:
+        self.existed = 0
+        self._arguments = s3, scope, instant, options, on_progress
+
+    def __iter__(self) -> Iterator[KeyState]:
+        s3, scope, instant, options, on_progress = self._arguments
+        selected = selector(options)
         for seen, history in enumerate(scope.histories(s3), 1):
             if on_progress is not None and seen % 1000 == 0:
                 on_progress(seen)
-            if not selected(scope.relative(history.key)):
-                continue
-            state = at(history, instant, settled=options.settled)
-            existed += state.then is not None
-            step = decide(state, options)
-            if step is not None:
-                yield step
+            if selected(scope.relative(history.key)):
+                state = at(history, instant, settled=options.settled)
+                self.existed += state.then is not None
+                yield state
 
+
+def _in_place(s3: Server, bucket: str, options: PlanOptions, states: Iterator[KeyState]) -> Iterator[Step]:
+    steps = (step for state in states if (step := decide(state, options)) is not None)
+    return settle_versions(s3, bucket, IN_PLACE, steps)
+
+
+def _not_empty(
+    steps: Iterable[Step], states: _States, scope: Scope, instant: float, options: PlanOptions
+) -> Iterator[Step]:
     changes = 0
-    for step in settle_sameness(s3, scope.bucket, IN_PLACE, steps()):
+    for step in steps:
         changes += step.action is not Action.KEEP
         yield step
-    if not existed and not options.allow_empty:
+    if not states.existed and not options.allow_empty:
         hidden = f", and this restore would hide all that is there now ({changes} keys)" if changes else ""
         raise Refused(f"nothing existed at {_utc(instant)} in {scope}{hidden}; check the time and the prefix")
-
-
-def settle_sameness(s3: Server, bucket: str, destination: Destination, steps: Iterable[Step]) -> Iterator[Step]:
-    """The steps in their order, those to write kept instead where checksums or bytes show that nothing differs."""
-    there = destination.bucket if isinstance(destination, ToBucket) else bucket
-    prefix = destination.prefix if isinstance(destination, ToBucket) else ""
-    opaque_etags, sampled = False, 0
-    steps = iter(steps)
-    while batch := list(islice(steps, BATCH)):
-        unsure = [i for i, step in enumerate(batch) if may_be_same(step)]
-        sure = [i for i in unsure if etags_decide(batch[i])]
-        if not opaque_etags and sampled < SAMPLE:
-            sample = sure[: SAMPLE - sampled]
-            sampled += len(sample)
-            found = _ask(s3, bucket, there, prefix, batch, sample)
-            opaque_etags = any(sameness.encrypted for sameness in found.values())
-        asked = unsure if opaque_etags else [i for i in unsure if not etags_decide(batch[i])]
-        for i, sameness in _ask(s3, bucket, there, prefix, batch, asked).items():
-            if sameness.same is not None:
-                batch[i] = replace(batch[i], action=Action.KEEP, reason=sameness.same)
-        yield from batch
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    index: int
-    sameness: Sameness
-
-
-def _ask(
-    s3: Server, bucket: str, there: str, prefix: str, batch: list[Step], indexes: list[int]
-) -> dict[int, Sameness]:
-    def job(index: int) -> Job[_Found]:
-        step = batch[index]
-        assert step.current is not None  # noqa: S101 - may_be_same has seen one
-        wanted = Version(bucket, step.key, step.version_id)
-        stands = Version(there, prefix + step.target if step.target else step.key, step.current.version_id)
-        # An archived version can be asked for its checksum, but not read.
-        readable = 0 if step.action is Action.THAW else READ_AT_MOST
-        try:
-            sameness = yield from same_content(wanted, stands, step.size, read_at_most=readable)
-        except S3Error:
-            # What cannot be compared is copied; if it cannot be copied either, apply reports the key.
-            sameness = Sameness(None, known=False)
-        return _Found(index, sameness)
-
-    if not indexes:
-        return {}
-    return {found.index: found.sameness for found in s3.run(job(index) for index in indexes)}
 
 
 def _utc(instant: float) -> str:

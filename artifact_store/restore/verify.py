@@ -8,20 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from artifact_store.errors import KeysFailed, S3Error
 from artifact_store.history.scope import Scope
-from artifact_store.history.state import by_time
 from artifact_store.restore.compare import READ_AT_MOST, Sameness, Version, same_content
-from artifact_store.restore.destination import InPlace
+from artifact_store.restore.destination import InPlace, ToBucket
+from artifact_store.restore.elsewhere import current_entry, paired
+from artifact_store.restore.folder import same_file
 from artifact_store.restore.plan import Action, Current, Reason, Step, same_by_listing, selector
 from artifact_store.restore.planfile import Plan
 from artifact_store.restore.server import Server
 from artifact_store.s3.operations import Entry, Job
-
-if TYPE_CHECKING:
-    from artifact_store.history.listing import History
 
 BATCH = 5000
 """Keys compared together, so that memory stays flat."""
@@ -50,12 +48,13 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """A verdict on a key, or what has to be compared for one. wrong "" and no version: fine."""
+    """A verdict on a key, or what has to be compared for one. wrong "" and nothing to compare: fine."""
 
     key: str
     wrong: str = ""
     step: Step | None = None
     there: Version | None = None
+    path: Path | None = None
 
 
 def verify(
@@ -65,15 +64,19 @@ def verify(
 
     Raises S3Error where the place cannot be listed, Refused where the plan file was changed.
     """
-    checks = _in_place(s3, plan, deep=deep)
-    if not isinstance(plan.header.destination, InPlace):
-        raise NotImplementedError
+    destination = plan.header.destination
+    if isinstance(destination, InPlace):
+        checks = _in_place(s3, plan, deep=deep)
+    elif isinstance(destination, ToBucket):
+        checks = _to_bucket(s3, plan, destination, deep=deep)
+    else:
+        checks = _to_folder(plan, destination.path)
     checked = compared = 0
     wrong: list[tuple[str, str]] = []
     while batch := list(islice(checks, BATCH)):
         checked += len(batch)
         wrong.extend((check.key, check.wrong) for check in batch if check.wrong)
-        for key, fault in s3.run(_compare(plan, check, deep=deep) for check in batch if check.there is not None):
+        for key, fault in s3.run(_compare(plan, check, deep=deep) for check in batch if check.step is not None):
             compared += 1
             if fault:
                 wrong.append((key, fault))
@@ -94,7 +97,7 @@ def _in_place(s3: Server, plan: Plan, *, deep: bool) -> Iterator[_Check]:
         while step is not None and step.key < history.key:
             yield _missing(step)
             step = next(steps, None)
-        entry = current(history)
+        entry = _alive(current_entry(history))
         if step is not None and step.key == history.key:
             yield _check(header.bucket, step, entry, deep=deep)
             step = next(steps, None)
@@ -105,10 +108,31 @@ def _in_place(s3: Server, plan: Plan, *, deep: bool) -> Iterator[_Check]:
         step = next(steps, None)
 
 
-def current(history: History) -> Entry | None:
-    """The current version of a key, None where there is none. Pure."""
-    entries = history.entries if history.interleaved else by_time(history.entries)
-    return entries[0] if entries and not entries[0].is_marker else None
+def _to_bucket(s3: Server, plan: Plan, place: ToBucket, *, deep: bool) -> Iterator[_Check]:
+    root = Scope(plan.header.bucket, plan.header.prefix, plan.header.raw).root
+
+    def in_order(step: Step) -> bool:
+        return step.key.startswith(root)
+
+    for step, entry in paired(s3, place, plan.steps(), lambda step: step.target, in_order):
+        yield _check(place.bucket, step, _alive(entry), deep=deep)
+
+
+def _to_folder(plan: Plan, root: Path) -> Iterator[_Check]:
+    for step in plan.steps():
+        path = root / step.target
+        if not path.exists():
+            yield _Check(step.key, f"{path} is missing")
+        elif step.target.endswith("/"):
+            yield _Check(step.key, "" if path.is_dir() else f"{path} is no folder")
+        elif not path.is_file():
+            yield _Check(step.key, f"{path} is no file")
+        else:
+            yield _Check(step.key, step=step, path=path)
+
+
+def _alive(entry: Entry | None) -> Entry | None:
+    return None if entry is None or entry.is_marker else entry
 
 
 def _missing(step: Step) -> _Check:
@@ -137,8 +161,10 @@ def _check(bucket: str, step: Step, entry: Entry | None, *, deep: bool) -> _Chec
 
 def _compare(plan: Plan, check: _Check, *, deep: bool) -> Job[tuple[str, str]]:
     step, there = check.step, check.there
-    assert step is not None  # noqa: S101 - a check with a version has its step
-    assert there is not None  # noqa: S101 - only such checks come here
+    assert step is not None  # noqa: S101 - only such checks come here
+    if check.path is not None:
+        return (yield from _compare_file(plan, step, check.path, deep=deep))
+    assert there is not None  # noqa: S101 - what is compared is a file or a version
     wanted = Version(plan.header.bucket, step.key, step.version_id)
     try:
         sameness: Sameness = yield from same_content(
@@ -151,3 +177,11 @@ def _compare(plan: Plan, check: _Check, *, deep: bool) -> Job[tuple[str, str]]:
     if sameness.known:
         return check.key, "has other content of the same size"
     return check.key, "cannot be proved without reading it whole; verify --deep does"
+
+
+def _compare_file(plan: Plan, step: Step, path: Path, *, deep: bool) -> Job[tuple[str, str]]:
+    try:
+        same = yield from same_file(plan.header.bucket, step, path, deep=deep)
+    except (S3Error, OSError) as error:
+        return step.key, f"cannot be compared: {error}"
+    return step.key, "" if same is not None else f"{path} has other content"

@@ -1,0 +1,150 @@
+"""Planning a restore to another place: a bucket, or a folder of this machine.
+
+Owns the pairing of what is to be written with what stands there, and refuses to write over what differs unless told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from artifact_store.errors import Refused
+from artifact_store.history.state import KeyState, by_time
+from artifact_store.restore.destination import ToBucket, ToFolder
+from artifact_store.restore.folder import Names, folds_case, standing
+from artifact_store.restore.plan import Action, PlanOptions, Reason, Step, decide_elsewhere, decide_file
+from artifact_store.restore.sameness import settle_files, settle_versions
+from artifact_store.restore.server import Server
+from artifact_store.s3.operations import BucketVersioning, Entry, GetBucketVersioning
+
+if TYPE_CHECKING:
+    from artifact_store.history.listing import History
+    from artifact_store.history.scope import Scope
+
+T = TypeVar("T")
+
+NAMED = 5
+"""Keys named in a refusal."""
+
+
+def to_bucket(
+    s3: Server, scope: Scope, destination: ToBucket, options: PlanOptions, states: Iterator[KeyState]
+) -> Iterator[Step]:
+    """The steps that write another bucket. Raises Refused where they would write over what differs, or over each
+    other."""
+    if (destination.bucket, destination.prefix) == (scope.bucket, scope.root):
+        raise Refused(f"{destination} is where the keys came from; restore in place, or name another place")
+    differing = _Differing(options, f"at {destination}")
+    yield from differing.watch(
+        settle_versions(s3, scope.bucket, destination, _bucket_steps(s3, scope, destination, states))
+    )
+    if differing.count:
+        there: BucketVersioning = s3.call(GetBucketVersioning(destination.bucket))
+        if there.status != "Enabled":
+            raise Refused(
+                f"bucket {destination.bucket} keeps no former versions, so writing over {differing.count} keys that "
+                "differ would destroy them; enable its versioning, or name an empty prefix"
+            )
+
+
+def _bucket_steps(s3: Server, scope: Scope, destination: ToBucket, states: Iterator[KeyState]) -> Iterator[Step]:
+    def target(state: KeyState) -> str:
+        return scope.relative(state.key)
+
+    def in_order(state: KeyState) -> bool:
+        return state.key.startswith(scope.root)
+
+    alone: set[str] = set()
+    for state, there in paired(s3, destination, states, target, in_order):
+        step = decide_elsewhere(state, target(state), there)
+        if step is None:
+            continue
+        if step.target in alone:
+            raise Refused(f"{state.key} and {scope.prefix} would both be written to {destination}{step.target}")
+        if not in_order(state):
+            alone.add(step.target)
+        yield step
+
+
+def to_folder(
+    s3: Server, scope: Scope, destination: ToFolder, options: PlanOptions, states: Iterator[KeyState]
+) -> Iterator[Step]:
+    """The steps that write files. Raises Refused where names cannot be files, or files that differ exist."""
+    root = destination.path
+    if root.exists() and not root.is_dir():
+        raise Refused(f"{root} is no folder")
+    names = Names(root, folds_case(root))
+    faults: list[str] = []
+
+    def steps() -> Iterator[Step]:
+        for state in states:
+            if state.then is None:
+                continue
+            target = scope.relative(state.key)
+            fault = names.add(target)
+            if not fault and target.endswith("/") and state.then.size:
+                fault = "is a folder's name but has content"
+            if fault:
+                faults.append(f"{state.key!r} {fault}")
+            elif not faults:
+                step = decide_file(state, target, standing(root / target))
+                if step is not None:
+                    yield step
+
+    differing = _Differing(options, f"in {root}")
+    yield from differing.watch(settle_files(s3, scope.bucket, root, steps()))
+    if faults:
+        raise Refused(
+            f"{len(faults)} keys cannot be files in {root}, so nothing was planned; leave them out (--exclude) or "
+            f"restore to a bucket: {'; '.join(faults[:NAMED])}{'; …' if len(faults) > NAMED else ''}"
+        )
+
+
+def paired(
+    s3: Server, place: ToBucket, items: Iterable[T], target: Callable[[T], str], in_order: Callable[[T], bool]
+) -> Iterator[tuple[T, Entry | None]]:
+    """Each item with the current entry at its target, None where there is none.
+
+    target: the key relative to the place. in_order: whether the targets of such items come in byte order; the others
+    (at most a few) are asked for alone. Raises S3Error.
+    """
+    from artifact_store.history.listing import list_histories, list_history
+
+    standing = list_histories(s3, place.bucket, place.prefix)
+    history = next(standing, None)
+    for item in items:
+        key = place.prefix + target(item)
+        if not in_order(item):
+            alone = list_history(s3, place.bucket, key)
+            yield item, current_entry(alone) if alone is not None else None
+            continue
+        while history is not None and history.key < key:
+            history = next(standing, None)
+        yield item, current_entry(history) if history is not None and history.key == key else None
+
+
+def current_entry(history: History) -> Entry | None:
+    """The version or marker that is current."""
+    entries = history.entries if history.interleaved else by_time(history.entries)
+    return entries[0] if entries else None
+
+
+class _Differing:
+    """Counts what would be written over, and refuses it unless the options allow it."""
+
+    def __init__(self, options: PlanOptions, where: str) -> None:
+        self.options, self.where, self.count = options, where, 0
+
+    def watch(self, steps: Iterable[Step]) -> Iterator[Step]:
+        named: list[str] = []
+        for step in steps:
+            if step.action is not Action.KEEP and step.reason is Reason.CHANGED:
+                self.count += 1
+                if len(named) < NAMED:
+                    named.append(repr(step.target))
+            yield step
+        if self.count and not self.options.overwrite:
+            raise Refused(
+                f"{self.count} keys exist {self.where} with other content and would be written over; allow it "
+                f"(--overwrite) or name another place: {', '.join(named)}{', …' if self.count > NAMED else ''}"
+            )

@@ -1,0 +1,261 @@
+"""Restoring into a folder: names a file system can hold, files that appear whole, nothing outside the folder.
+
+Owns the mapping of keys to paths and the writing of files. Refuses, before anything is written, names that would leave
+the folder, that the file system cannot hold, or that would fall on each other; never writes through a symbolic link.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import stat
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from artifact_store.errors import S3Error
+from artifact_store.restore.copying import own_part_size
+from artifact_store.restore.plan import Current, Reason, Step
+from artifact_store.restore.writes import Kind, Outcome
+from artifact_store.s3.operations import GetObject, HeadObject, Job, ObjectBody, ObjectHead
+
+CHUNK = 8 * 1024**2
+"""Bytes of one ranged GET."""
+
+CHUNKS_AT_ONCE = 8
+"""GETs of one file under way together, so that one large file uses the line and memory stays bounded."""
+
+LONGEST_NAME = 255
+"""Bytes in one part of a path: ext4, XFS, APFS and NTFS all stop there."""
+
+LONGEST_PATH = 4096
+"""Bytes in a path, as Linux has it (PATH_MAX)."""
+
+CONFLICT = "changed since the plan was made; left as it is"
+
+WINDOWS_DEVICES = re.compile(r"(?i:con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?")
+
+
+def name_fault(target: str, root: Path) -> str:
+    """Why a key relative to the folder cannot be a file in it, "" where it can. Pure."""
+    if not target:
+        return "has an empty name"
+    if "\0" in target or "\\" in target:
+        return "holds a NUL or a backslash"
+    if re.match(r"[A-Za-z]:", target):
+        return "starts like a Windows drive"
+    parts = target.removesuffix("/").split("/")
+    if "" in parts:
+        return "has an empty part (//, or a leading /)"
+    if "." in parts or ".." in parts:
+        return "has a part . or .., which could leave the folder"
+    try:
+        lengths = [len(part.encode()) for part in parts]
+    except UnicodeEncodeError:
+        return "is not UTF-8"
+    if max(lengths) > LONGEST_NAME:
+        return f"has a part of {max(lengths)} bytes; a file name holds {LONGEST_NAME}"
+    length = len(os.fsencode(root)) + 1 + len(target.encode())
+    if length >= LONGEST_PATH:
+        return f"makes a path of {length} bytes; it must stay under {LONGEST_PATH}"
+    if os.name == "nt" and any(WINDOWS_DEVICES.fullmatch(part) or part[-1] in ". " for part in parts):
+        return "has a part that Windows reserves"
+    return ""
+
+
+@dataclass(slots=True)
+class Names:
+    """The names of one restore, to find those that cannot stand beside each other."""
+
+    root: Path
+    folds_case: bool
+    files: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
+
+    def add(self, target: str) -> str:
+        """Take a name in. Returns why it cannot be, "" where it can."""
+        fault = name_fault(target, self.root)
+        if fault:
+            return fault
+        parts = self._fold(target.removesuffix("/")).split("/")
+        parents = ["/".join(parts[:count]) for count in range(1, len(parts))]
+        name = "/".join(parts)
+        if any(parent in self.files for parent in parents):
+            return "lies below a name that is a file too"
+        if target.endswith("/"):
+            if name in self.files:
+                return "is a file and a folder"
+            parents.append(name)
+        elif name in self.folders:
+            return "is a file and a folder"
+        elif name in self.files:
+            return "differs from another name only by case or by Unicode form"
+        else:
+            self.files.add(name)
+        self.folders.update(parents)
+        return self._blocked(target)
+
+    def _fold(self, target: str) -> str:
+        return unicodedata.normalize("NFC", target).casefold() if self.folds_case else target
+
+    def _blocked(self, target: str) -> str:
+        """What is in the folder already and cannot be replaced by a file."""
+        path, found = self.root, None
+        parts = target.removesuffix("/").split("/")
+        for index, part in enumerate(parts):
+            path /= part
+            try:
+                found = path.lstat()
+            except FileNotFoundError:
+                return ""
+            if stat.S_ISLNK(found.st_mode):
+                return f"would be written through the symbolic link {path}"
+            if index < len(parts) - 1 and not stat.S_ISDIR(found.st_mode):
+                return f"needs a folder where the file {path} is"
+        assert found is not None  # noqa: S101 - there is at least one part
+        wants_folder = target.endswith("/")
+        if stat.S_ISDIR(found.st_mode) != wants_folder:
+            return f"needs a {'folder' if wants_folder else 'file'} where {path} is something else"
+        return ""
+
+
+def folds_case(folder: Path) -> bool:
+    """Whether the file system takes two cases of a name for the same, told from a name that exists."""
+    for path in (folder, *folder.parents):
+        swapped = path.with_name(path.name.swapcase()) if path.name else path
+        if swapped.name != path.name and path.exists():
+            return swapped.exists() and swapped.samefile(path)
+    return False
+
+
+def standing(path: Path) -> Current | None:
+    """What is at a path now, None where nothing is. The id tells one state of a file from another."""
+    try:
+        found = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return Current(version_id=f"{found.st_ino}-{found.st_mtime_ns}", size=found.st_size)
+
+
+def same_file(bucket: str, step: Step, path: Path, *, deep: bool = False) -> Job[Reason | None]:
+    """Why a file holds the content of the step's version, None where it does not. Raises S3Error, OSError.
+
+    Its ETag is computed as S3 does, which needs no download; where that is no MD5, or for `deep`, bytes are compared.
+    """
+    if path.stat().st_size != step.size:
+        return None
+    if step.size == 0:
+        return Reason.SAME_BYTES
+    if not deep:
+        part_size = step.size
+        if "-" in step.etag:
+            head: ObjectHead = yield HeadObject(bucket, step.key, step.version_id, part_number=1)
+            part_size = own_part_size(step.etag, step.size, head.size, smallest=1) or 0
+        if part_size and file_etag(path, part_size, multipart="-" in step.etag) == step.etag:
+            return Reason.SAME_ETAG
+    with path.open("rb") as file:
+        for first in range(0, step.size, CHUNK):
+            last = min(first + CHUNK, step.size) - 1
+            body: ObjectBody = yield GetObject(bucket, step.key, step.version_id, first, last, step.etag)
+            if file.read(len(body.data)) != body.data:
+                return None
+    return Reason.SAME_BYTES
+
+
+def file_etag(path: Path, part_size: int, *, multipart: bool) -> str:
+    """The ETag S3 gives these bytes: their MD5, or that of their parts' MD5s (S3 API reference, "Object")."""
+    digests = []
+    with path.open("rb") as file:
+        while True:
+            digest, left = hashlib.md5(usedforsecurity=False), part_size
+            while left and (data := file.read(min(left, CHUNK))):
+                digest.update(data)
+                left -= len(data)
+            if left == part_size:
+                break
+            digests.append(digest.digest())
+    if not multipart:
+        return digests[0].hex() if len(digests) == 1 else ""
+    whole = hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest()
+    return f"{whole}-{len(digests)}"
+
+
+def fetch(bucket: str, number: int, step: Step, root: Path) -> Job[Outcome]:
+    """Write one version as a file: whole, or not at all, and only if the place is what the plan saw."""
+    path = root / step.target
+    try:
+        if _through_link(root, path):
+            return Outcome(Kind.FAILED, number, step, "a part of its path is a symbolic link")
+        if step.target.endswith("/"):
+            path.mkdir(parents=True, exist_ok=True)
+            return Outcome(Kind.WRITTEN, number, step)
+        if standing(path) != step.current:
+            return (yield from _ours_or_conflict(bucket, number, step, path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.parent / f".artifact-store-{secrets.token_hex(8)}"
+        try:
+            yield from _download(bucket, step, temporary)
+            os.utime(temporary, (step.last_modified, step.last_modified))
+            if not _place(temporary, path, step):
+                return Outcome(Kind.CONFLICT, number, step, CONFLICT)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except S3Error as error:
+        return Outcome(Kind.FAILED, number, step, str(error))
+    except OSError as error:
+        return Outcome(Kind.FAILED, number, step, f"{error.strerror}: {error.filename}")
+    return Outcome(Kind.WRITTEN, number, step, version_id=step.version_id)
+
+
+def _download(bucket: str, step: Step, path: Path) -> Job[None]:
+    with path.open("xb") as file:
+        for ranges in _windows(step.size):
+            bodies: list[ObjectBody] = yield [
+                GetObject(bucket, step.key, step.version_id, first, last, step.etag) for first, last in ranges
+            ]
+            for (first, last), body in zip(ranges, bodies, strict=True):
+                if len(body.data) != last - first + 1:
+                    raise S3Error(f"bytes {first}-{last} came as {len(body.data)} bytes", code="Truncated")
+                file.write(body.data)
+
+
+def _ours_or_conflict(bucket: str, number: int, step: Step, path: Path) -> Job[Outcome]:
+    if path.is_file() and (yield from same_file(bucket, step, path)) is not None:
+        return Outcome(Kind.ALREADY, number, step)
+    return Outcome(Kind.CONFLICT, number, step, CONFLICT)
+
+
+def memory_for(step: Step) -> int:
+    """Bytes that fetching a file holds in memory at most."""
+    return min(step.size, CHUNK * CHUNKS_AT_ONCE)
+
+
+def _windows(size: int) -> Iterator[list[tuple[int, int]]]:
+    ranges = [(first, min(first + CHUNK, size) - 1) for first in range(0, size, CHUNK)]
+    for start in range(0, len(ranges), CHUNKS_AT_ONCE):
+        yield ranges[start : start + CHUNKS_AT_ONCE]
+
+
+def _place(temporary: Path, path: Path, step: Step) -> bool:
+    """Give the finished file its name. False where something else came to stand there since the plan."""
+    if standing(path) != step.current:
+        return False
+    if step.current is None:
+        try:
+            # A link, unlike a rename, never replaces what came into being this very moment.
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            return False
+        except OSError:
+            # A file system without hard links.
+            temporary.replace(path)
+        return True
+    temporary.replace(path)
+    return True
+
+
+def _through_link(root: Path, path: Path) -> bool:
+    return any(part.is_symlink() for part in (path, *path.parents) if part != root and root in part.parents)
