@@ -146,8 +146,8 @@ def _bursts(found: Sequence[Tally], target: opt.Target, address: str) -> None:
         lasted = duration(burst.last - burst.first + 1)
         what = ", ".join(f"{burst.counts[kind]:,} {PAST[kind]}" for kind in PAST if kind in HARM and burst.counts[kind])
         tell(f"\n  {show(burst.first)}, {lasted}: {what}; {size(burst.lost)} no longer current")
-        more = f" and {burst.harm - burst.harmed:,} more" if burst.harm > burst.harmed else ""
-        tell(f"    {', '.join(printable(key) for key in burst.samples[: burst.harmed])}{more}")
+        more = ", …" if burst.harm > len(burst.samples) else ""
+        tell(f"    {', '.join(printable(key) for key in burst.samples)}{more}")
         tell(f"    {printable(target.command('diff', address, '--at', show(burst.before)))}", "bold")
 
 

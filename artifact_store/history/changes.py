@@ -52,7 +52,7 @@ class Change:
 class Tally:
     """Changes summed up, of a second or of a longer time. first, last: seconds since the epoch, both included.
 
-    lost: bytes no longer current. samples: a few of the keys, those that something was taken from first.
+    lost: bytes no longer current. samples: the first few keys that were overwritten or deleted.
     """
 
     first: int
@@ -61,8 +61,6 @@ class Tally:
     size: int = 0
     lost: int = 0
     samples: list[str] = field(default_factory=list)
-    harmed: int = 0
-    """How many of the samples something was taken from."""
 
     @property
     def total(self) -> int:
@@ -83,7 +81,8 @@ class Tally:
         self.counts[change.kind] += 1
         self.size += change.size
         self.lost += change.lost
-        self._sample([change.key], harmed=change.kind in HARM)
+        if change.kind in HARM:
+            self._sample([change.key])
 
     def merge(self, later: Tally) -> None:
         """Count in a later sum."""
@@ -92,21 +91,11 @@ class Tally:
             self.counts[kind] += count
         self.size += later.size
         self.lost += later.lost
-        self._sample(later.samples[: later.harmed], harmed=True)
-        self._sample(later.samples[later.harmed :], harmed=False)
+        self._sample(later.samples)
 
-    def _sample(self, keys: Iterable[str], *, harmed: bool) -> None:
+    def _sample(self, keys: Iterable[str]) -> None:
         for key in keys:
-            room = self.harmed if harmed else len(self.samples)
-            if room >= SAMPLES:
-                return
-            if harmed:
-                if key in self.samples[: self.harmed]:
-                    continue
-                self.samples.insert(self.harmed, key)
-                self.harmed += 1
-                del self.samples[SAMPLES:]
-            elif key not in self.samples:
+            if len(self.samples) < SAMPLES and key not in self.samples:
                 self.samples.append(key)
 
 

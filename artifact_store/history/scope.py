@@ -74,7 +74,7 @@ def split_address(address: str) -> tuple[str, str]:
     if not address.startswith("s3://"):
         if match := re.match(r"(?:https?://|arn:aws[\w-]*:s3:::)", address):
             raise UsageError(f"{address!r} is no s3:// address (it starts with {match[0]}); {EXAMPLE}")
-        near = f"s3://{address.lstrip('/')}" if address.strip("/") else "s3://BUCKET"
+        near = f"s3://{re.sub('^(s3:)?/*', '', address, flags=re.IGNORECASE) or 'BUCKET'}"
         raise UsageError(f"{address!r} does not start with s3://; did you mean {near}?")
     bucket, _, rest = address.removeprefix("s3://").partition("/")
     if not bucket:
