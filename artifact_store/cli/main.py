@@ -61,18 +61,17 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         # A key may hold what the terminal's encoding lacks; that must not end the command.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    code = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = _unread()
-    sys.exit(code)
+    sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Run one command; returns the exit code and lets no error of this package through."""
     try:
-        result = app(arguments or ["--help"], prog_name=NAME, standalone_mode=False)
+        # Not app(): it has its own mind about interrupts and closed pipes.
+        command = typer.main.get_command(app)
+        with command.make_context(NAME, arguments or ["--help"]) as context:
+            result = command.invoke(context)
+        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except ArtifactStoreError as error:
         _tell(error, arguments)
@@ -88,9 +87,9 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except typer.TyperException as error:
-        context = getattr(error, "ctx", None)
+        where = getattr(error, "ctx", None)
         message = getattr(error, "format_message", error.__str__)().rstrip(".")
-        _error(f"{message}; see {context.command_path if context else NAME} --help")
+        _error(f"{message}; see {where.command_path if where else NAME} --help")
         return UsageError.exit_code
 
 
