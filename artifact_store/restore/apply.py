@@ -109,7 +109,8 @@ def apply(
 
     journal: where to note finished keys (Journal.beside(plan.path) is the usual place). stop: set it to end soon; a
     KeyboardInterrupt does the same. Raises Refused where the bucket is no longer versioned or versions must be thawed
-    first, S3Error where S3 as a whole cannot be reached.
+    first, S3Error where S3 as a whole cannot be reached or refuses the credentials; what was done until then is in the
+    journal.
     """
     archived = plan.summary.counts[Action.THAW]
     if options.thaw:

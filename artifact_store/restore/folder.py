@@ -19,7 +19,7 @@ from pathlib import Path
 from artifact_store.errors import S3Error
 from artifact_store.restore.copying import own_part_size
 from artifact_store.restore.plan import Current, Reason, Step
-from artifact_store.restore.writes import Kind, Outcome
+from artifact_store.restore.writes import HOPELESS, Kind, Outcome
 from artifact_store.s3.operations import GetObject, HeadObject, Job, ObjectBody, ObjectHead
 
 CHUNK = 8 * 1024**2
@@ -204,6 +204,8 @@ def fetch(bucket: str, number: int, step: Step, root: Path) -> Job[Outcome]:
         finally:
             temporary.unlink(missing_ok=True)
     except S3Error as error:
+        if error.code in HOPELESS:
+            raise
         return Outcome(Kind.FAILED, number, step, str(error))
     except OSError as error:
         return Outcome(Kind.FAILED, number, step, f"{error.strerror}: {error.filename}")

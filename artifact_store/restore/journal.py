@@ -36,15 +36,17 @@ class Journal:
             try:
                 self._load(self._path)
             except OSError as error:
+                self._close()
                 raise UsageError(f"cannot write journal {self._path}: {error.strerror}") from error
+            except Refused:
+                self._close()
+                raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._close()
 
     def done(self, number: int) -> bool:
         """Whether the step with this number, counted from 0, was finished before."""
@@ -55,6 +57,11 @@ class Journal:
         self._mark(number)
         if self._file is not None:
             self._file.write(json.dumps({"step": number, "key": key, "version_id": version_id}).encode() + b"\n")
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _load(self, path: Path) -> None:
         # Unbuffered: a finished key is on its way to disk before the next one starts, however the process ends.

@@ -37,6 +37,12 @@ TRIES = 3
 PASSING_CODES = frozenset({"InternalError", "ServiceUnavailable", "SlowDown"})
 
 
+HOPELESS = frozenset(
+    {"Unreachable", "Untrusted", "NoCredentials", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+)
+"""Errors that the next key would meet as well: they end the run, and a second run goes on from there."""
+
+
 class Kind(Enum):
     """What became of a step."""
 
@@ -258,6 +264,8 @@ def _head(bucket: str, key: str) -> Job[ObjectHead | None]:
 
 
 def _failed(number: int, step: Step, error: S3Error) -> Outcome:
+    if error.code in HOPELESS:
+        raise error
     return Outcome(Kind.FAILED, number, step, str(error))
 
 

@@ -68,7 +68,7 @@ class MemoryS3:
         self, *, honours: bool = True, interleaved: bool = True, checksums: bool = True, seed: int = 0
     ) -> None:
         self.honours, self.interleaved, self.checksums = honours, interleaved, checksums
-        self.buckets: dict[str, BucketModel] = {"b": BucketModel()}
+        self.buckets: dict[str, BucketModel] = {"bkt": BucketModel()}
         self.uploads: dict[str, Upload] = {}
         self.clock = NOW
         self.serial = 0
@@ -128,20 +128,20 @@ class MemoryS3:
             raise s3_error(404, "NoSuchBucket")
         return getattr(self, f"_{type(operation).__name__}")(bucket, operation)
 
-    def put(self, key: str, data: bytes, *, bucket: str = "b", **more: Any) -> str:
+    def put(self, key: str, data: bytes, *, bucket: str = "bkt", **more: Any) -> str:
         """Write as another user would. Returns the version id."""
         return self._write(bucket, key, data, **more).version_id
 
     def put_parts(
-        self, key: str, parts: list[bytes], *, bucket: str = "b", began: int | None = None, **more: Any
+        self, key: str, parts: list[bytes], *, bucket: str = "bkt", began: int | None = None, **more: Any
     ) -> str:
         """A multipart upload; on S3 its time and place in the order are those of its beginning."""
         return self._write(bucket, key, b"".join(parts), parts=parts, time=began, **more).version_id
 
-    def delete(self, key: str, *, bucket: str = "b") -> str:
+    def delete(self, key: str, *, bucket: str = "bkt") -> str:
         return self._marker(self.buckets[bucket], key).version_id
 
-    def contents(self, bucket: str = "b") -> dict[str, bytes]:
+    def contents(self, bucket: str = "bkt") -> dict[str, bytes]:
         """What a plain GET of each key would give now."""
         return {
             key: stored[0].data
@@ -149,7 +149,7 @@ class MemoryS3:
             if stored and not stored[0].entry.is_marker
         }
 
-    def entries(self, bucket: str = "b") -> list[op.Entry]:
+    def entries(self, bucket: str = "bkt") -> list[op.Entry]:
         return [stored.entry for key in sorted(self.buckets[bucket].keys) for stored in self._listed(bucket, key)]
 
     def _listed(self, bucket: str, key: str) -> list[Stored]:

@@ -1,0 +1,238 @@
+"""Whatever happened to a bucket, a restore gives the state at T, removes nothing, and doing it again does nothing."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from artifact_store.errors import Refused
+from artifact_store.history.scope import Scope
+from artifact_store.restore.apply import ApplyOptions, Report, apply
+from artifact_store.restore.copying import CopyLimits
+from artifact_store.restore.journal import Journal
+from artifact_store.restore.plan import PlanOptions
+from artifact_store.restore.planfile import Plan
+from artifact_store.restore.planner import make_plan
+from artifact_store.restore.verify import verify
+from artifact_store.s3 import operations as op
+from tests.restore.memory import NOW, MemoryS3
+from tests.restore.oracle import Event, perform, replay
+
+KEYS = ["a", "a/b", "a b", "a//b", "/lead", "..", "%41", "ü", "z+\u0001"]
+CONTENTS = [b"", b"x", b"y", b"xx", b"yy", b"weights" * 9, b"WEIGHTS" * 9]
+SMALL = ApplyOptions(limits=CopyLimits(single_copy=50, part_size=20, same_parts_above=40))
+ANY_EMPTY = PlanOptions(allow_empty=True)
+
+
+def _timed(rows: list[tuple[int, str, bytes | None, int]]) -> list[Event]:
+    second, result = 0, []
+    for gap, key, data, parts in rows:
+        second += gap
+        result.append(Event(second, key, data, parts))
+    return result
+
+
+events = st.lists(
+    st.tuples(
+        st.integers(0, 2), st.sampled_from(KEYS), st.sampled_from([None, *CONTENTS]), st.sampled_from([0, 0, 1, 3])
+    ),
+    max_size=25,
+).map(_timed)
+quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def plan_to(s3: MemoryS3, second: int, folder: str, options: PlanOptions = ANY_EMPTY) -> Plan:
+    return make_plan(s3, Scope("bkt"), float(NOW + second), Path(folder) / f"plan{s3.serial}", options=options)
+
+
+def restore_to(s3: MemoryS3, second: int, folder: str, options: PlanOptions = ANY_EMPTY) -> Report:
+    plan = plan_to(s3, second, folder, options)
+    report = apply(s3, plan, options=SMALL)
+    assert report.complete, report
+    assert verify(s3, plan, deep=True).wrong == ()
+    return report
+
+
+def ids(s3: MemoryS3) -> set[tuple[str, str]]:
+    return {(entry.key, entry.version_id) for entry in s3.entries()}
+
+
+@quick
+@given(events, st.integers(0, 30), st.booleans(), st.booleans(), st.integers(0, 9))
+def test_a_restore_gives_the_state_at_t_and_removes_no_version(
+    happened: list[Event], second: int, honours: bool, checksums: bool, seed: int
+) -> None:
+    s3 = MemoryS3(honours=honours, checksums=checksums, seed=seed)
+    perform(s3, happened)
+    before = ids(s3)
+    with tempfile.TemporaryDirectory() as folder:
+        restore_to(s3, second, folder)
+    assert s3.contents() == replay(happened, second)
+    assert before <= ids(s3)
+
+
+@quick
+@given(events, st.integers(0, 30), st.booleans(), st.booleans(), st.booleans())
+def test_a_second_restore_to_the_same_second_changes_nothing(
+    happened: list[Event], second: int, honours: bool, checksums: bool, kms: bool
+) -> None:
+    s3 = MemoryS3(honours=honours, checksums=checksums)
+    s3.buckets["bkt"].kms = kms
+    perform(s3, happened)
+    with tempfile.TemporaryDirectory() as folder:
+        restore_to(s3, second, folder)
+        after = s3.entries()
+        s3.clock += 5
+        plan = plan_to(s3, second, folder)
+        assert plan.summary.changes == 0
+        assert apply(s3, plan).written == 0
+    assert s3.entries() == after
+
+
+@quick
+@given(events, st.integers(0, 30), st.integers(0, 30))
+def test_after_a_restore_every_other_second_can_still_be_restored(happened: list[Event], first: int, then: int) -> None:
+    s3 = MemoryS3()
+    perform(s3, happened)
+    with tempfile.TemporaryDirectory() as folder:
+        restore_to(s3, first, folder)
+        s3.clock += 5
+        restore_to(s3, then, folder)
+    assert s3.contents() == replay(happened, then)
+
+
+@quick
+@given(events, st.integers(0, 30))
+def test_undelete_gives_the_same_state_without_a_copy_of_deleted_keys(happened: list[Event], second: int) -> None:
+    s3 = MemoryS3()
+    perform(s3, happened)
+    versions = {(e.key, e.version_id) for e in s3.entries() if not e.is_marker}
+    with tempfile.TemporaryDirectory() as folder:
+        restore_to(s3, second, folder, PlanOptions(allow_empty=True, undelete=True))
+    assert s3.contents() == replay(happened, second)
+    assert versions <= ids(s3)
+
+
+@quick
+@given(events, st.integers(0, 30))
+def test_keep_new_restores_the_rest_and_leaves_what_did_not_exist(happened: list[Event], second: int) -> None:
+    s3 = MemoryS3()
+    perform(s3, happened)
+    with tempfile.TemporaryDirectory() as folder:
+        restore_to(s3, second, folder, PlanOptions(allow_empty=True, keep_new=True))
+    assert s3.contents() == replay(happened) | replay(happened, second)
+
+
+class Killed:
+    """Ends the process, so to speak, at the nth request: before it is sent, or after it was carried out."""
+
+    def __init__(self, s3: MemoryS3, at: int, *, sent: bool) -> None:
+        self.left = at
+        if sent:
+            s3.after = self
+        else:
+            s3.before = self
+
+    def __call__(self, _: op.Operation) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+@quick
+@given(
+    events,
+    st.integers(0, 30),
+    st.integers(0, 25),
+    st.booleans(),
+    st.sampled_from(["journal", "same plan", "new plan"]),
+    st.booleans(),
+    st.integers(0, 9),
+)
+def test_a_run_cut_off_anywhere_is_finished_by_a_second_run_that_adds_nothing_twice(
+    happened: list[Event], second: int, at: int, sent: bool, how: str, honours: bool, seed: int
+) -> None:
+    s3 = MemoryS3(honours=honours, seed=seed)
+    perform(s3, happened)
+    before = len(s3.entries())
+    with tempfile.TemporaryDirectory() as folder:
+        plan = plan_to(s3, second, folder)
+        changes = plan.summary.changes
+        journal = Journal.beside(plan.path) if how == "journal" else None
+        Killed(s3, at, sent=sent)
+        try:
+            first = apply(s3, plan, journal=journal, options=SMALL)
+            assert first.complete or first.interrupted
+        except KeyboardInterrupt:
+            pass
+        s3.before = s3.after = lambda _: None
+        s3.clock += 5
+        if how == "new plan":
+            plan = plan_to(s3, second, folder)
+        report = apply(s3, plan, journal=journal, options=SMALL)
+        assert report.complete, report
+        assert verify(s3, plan).proved
+    assert s3.contents() == replay(happened, second)
+    assert len(s3.entries()) == before + changes
+
+
+@quick
+@given(events, st.integers(0, 30), st.booleans(), st.integers(0, 9))
+def test_a_write_carried_out_twice_by_a_retry_is_no_conflict(
+    happened: list[Event], second: int, checksums: bool, seed: int
+) -> None:
+    s3 = MemoryS3(seed=seed, checksums=checksums)
+    perform(s3, happened)
+    before = len(s3.entries())
+    s3.repeat = lambda operation: isinstance(operation, op.CopyObject | op.DeleteObjects | op.CompleteMultipartUpload)
+    with tempfile.TemporaryDirectory() as folder:
+        plan = plan_to(s3, second, folder)
+        report = apply(s3, plan, options=SMALL)
+    assert report.complete, report
+    assert s3.contents() == replay(happened, second)
+    assert len(s3.entries()) == before + plan.summary.changes
+
+
+Meddle = Callable[[MemoryS3], None]
+
+
+@quick
+@given(events, st.integers(0, 30), st.sampled_from(KEYS), st.booleans(), st.booleans())
+def test_what_someone_writes_after_the_plan_is_left_alone_and_reported(
+    happened: list[Event], second: int, key: str, honours: bool, deletes: bool
+) -> None:
+    s3 = MemoryS3(honours=honours)
+    perform(s3, happened)
+    with tempfile.TemporaryDirectory() as folder:
+        plan = plan_to(s3, second, folder)
+        s3.clock += 1
+        if deletes:
+            s3.delete(key)
+        else:
+            s3.put(key, b"by someone else")
+        newest = s3.buckets["bkt"].keys[key][0].entry
+        report = apply(s3, plan, options=SMALL)
+        touched = {step.key: step for step in plan.steps() if step.action != "keep"}
+    expected = replay(happened, second)
+    if key in touched and not (deletes and key not in expected) and not (deletes and key not in replay(happened)):
+        assert [failed for failed, _ in report.conflicts] == [key]
+    else:
+        assert report.conflicts == ()
+        if key not in touched or not deletes:
+            assert s3.buckets["bkt"].keys[key][0].entry.version_id == newest.version_id
+    assert report.failed == ()
+    assert {k: v for k, v in s3.contents().items() if k != key} == {k: v for k, v in expected.items() if k != key}
+
+
+@quick
+@given(events)
+def test_where_nothing_existed_the_restore_is_refused(happened: list[Event]) -> None:
+    s3 = MemoryS3()
+    perform(s3, happened)
+    with tempfile.TemporaryDirectory() as folder:
+        with pytest.raises(Refused, match=r"nothing existed at 2023-11-14T22:13:19Z in s3://bkt/"):
+            plan_to(s3, -1, folder, PlanOptions())
+        assert list(Path(folder).iterdir()) == []
