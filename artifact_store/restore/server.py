@@ -17,7 +17,7 @@ class Server(Protocol):
         """Send one operation and wait. Raises S3Error."""
         ...
 
-    def run(self, jobs: Iterable[Job[R]]) -> Iterator[R]:
+    def run(self, jobs: Iterable[Job[R] | None]) -> Iterator[R]:
         """Run many jobs at once, drawn as there is room; results in order of completion."""
         ...
 

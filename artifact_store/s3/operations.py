@@ -63,6 +63,7 @@ class VersionPage:
     next_version_id_marker: str
     server_time: float
     """The server's Date header; 0.0 if it sent none."""
+    interleaved: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,622 @@
+"""Operations as HTTP requests, and HTTP answers as results: pure, no socket and no signature.
+
+Owns the encoding of keys, headers and bodies, and the reading of S3's XML. Refuses nothing: an answer that reports an
+error, even with status 200, becomes an S3Error. Formats: S3 API reference.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, unquote, unquote_plus
+from xml.parsers import expat
+from xml.sax.saxutils import escape
+
+from artifact_store.errors import S3Error
+from artifact_store.s3 import operations as op
+
+CARRIED = (
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-type",
+    "expires",
+    "x-amz-website-redirect-location",
+)
+"""System headers that belong to an object and that a multipart copy must name again."""
+CHECKSUMS = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64")
+LATE_ERRORS = (op.CopyObject, op.UploadPartCopy, op.CompleteMultipartUpload)
+"""They may answer 200 and report an error in the body (API reference)."""
+_ERROR_ROOT = re.compile(rb"\s*(?:<\?xml[^>]*\?>)?\s*<Error[\s>]")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """key None: the bucket itself. query: already encoded, without "?"."""
+
+    operation: str
+    method: str
+    bucket: str
+    key: str | None
+    query: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    def path(self, prefix: str) -> str:
+        """The request target below an endpoint's path prefix ("" or "/bucket")."""
+        path = f"{prefix}/{quote(self.key, safe='/~')}" if self.key is not None else prefix or "/"
+        return f"{path}?{self.query}" if self.query else path
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer as it came. headers: lower-case names."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def encode(operation: op.Operation) -> Request:
+    return _CODERS[type(operation)][0](operation)
+
+
+def decode(operation: op.Operation, reply: Reply) -> op.Answer:
+    """Raises S3Error where the answer reports one, also in the body of a status 200 that was sent before the work."""
+    if reply.status >= 300 or (isinstance(operation, LATE_ERRORS) and _ERROR_ROOT.match(reply.body)):
+        raise error_of(operation, reply)
+    try:
+        return _CODERS[type(operation)][1](operation, reply)
+    except (KeyError, ValueError, expat.ExpatError) as error:
+        text = f"{name(operation)} {place(operation)}: the answer cannot be read ({type(error).__name__}: {error})"
+        raise S3Error(text, status=reply.status, code="Truncated", operation=name(operation)) from error
+
+
+def name(operation: op.Operation) -> str:
+    """The operation's name in the S3 API."""
+    kind = type(operation).__name__
+    return {"ListVersions": "ListObjectVersions"}.get(kind, kind)
+
+
+def place(operation: op.Operation) -> str:
+    """Where an operation works, for messages."""
+    bucket = operation.bucket
+    key = getattr(operation, "key", getattr(operation, "prefix", ""))
+    return f"s3://{bucket}/{key}"
+
+
+def error_of(operation: op.Operation, reply: Reply) -> S3Error:
+    """What S3 said, in one line with the request id."""
+    fields = _flat(reply.body) if reply.body.lstrip()[:1] == b"<" else {}
+    by_status = {404: "NotFound", 403: "Forbidden", 412: "PreconditionFailed", 503: "SlowDown", 304: "NotModified"}
+    code = fields.get("Code") or by_status.get(reply.status, f"Http{reply.status}")
+    if isinstance(operation, op.HeadObject | op.GetObject) and reply.headers.get("x-amz-delete-marker") == "true":
+        code = "DeleteMarker"
+    request_id = fields.get("RequestId") or reply.headers.get("x-amz-request-id", "")
+    said = fields.get("Message", "")
+    hint = _hint(code, reply.headers.get("x-amz-bucket-region") or fields.get("Region", ""))
+    text = f"{name(operation)} {place(operation)}: {code}"
+    text += f": {said}" if said else f" (status {reply.status})"
+    text += f" [request id {request_id}]" if request_id else ""
+    return S3Error(text + hint, status=reply.status, code=code, request_id=request_id, operation=name(operation))
+
+
+def _hint(code: str, region: str) -> str:
+    if code in ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException") and region:
+        return f"; the bucket is in {region}: add --region {region}"
+    return {
+        "NoSuchBucket": "; look at the spelling, the account (--profile) and the endpoint (--endpoint-url)",
+        "AccessDenied": "; these credentials may not do this (--profile chooses others)",
+        "Forbidden": "; these credentials may not do this (--profile chooses others)",
+        "ExpiredToken": "; the credentials have expired: sign in again",
+        "InvalidAccessKeyId": "; these credentials are unknown there (--profile, --endpoint-url)",
+        "SignatureDoesNotMatch": "; the secret key is wrong, or a proxy changed the request",
+        "RequestTimeTooSkewed": "; this machine's clock is wrong: set it",
+    }.get(code, "")
+
+
+# Each coder is a pair: operation -> Request, and (operation, Reply) -> result.
+
+
+def _list_versions(o: op.ListVersions) -> Request:
+    query = {"encoding-type": "url", "max-keys": str(o.max_keys), "versions": ""}
+    if o.prefix:
+        query["prefix"] = o.prefix
+    if o.delimiter:
+        query["delimiter"] = o.delimiter
+    if o.key_marker:
+        query["key-marker"] = o.key_marker
+    if o.version_id_marker:
+        query["version-id-marker"] = o.version_id_marker
+    headers = (("x-amz-optional-object-attributes", "RestoreStatus"),)
+    return Request("ListObjectVersions", "GET", o.bucket, None, _query(query), headers)
+
+
+def _version_page(_: op.ListVersions, reply: Reply) -> op.VersionPage:
+    return parse_versions(reply.body, _date(reply.headers))
+
+
+def _get_bucket_versioning(o: op.GetBucketVersioning) -> Request:
+    return Request("GetBucketVersioning", "GET", o.bucket, None, "versioning=")
+
+
+def _bucket_versioning(_: op.GetBucketVersioning, reply: Reply) -> op.BucketVersioning:
+    return op.BucketVersioning(_flat(reply.body).get("Status", ""), _date(reply.headers))
+
+
+def _head_object(o: op.HeadObject) -> Request:
+    query = {"partNumber": str(o.part_number)} if o.part_number else {}
+    headers = [("x-amz-checksum-mode", "ENABLED")] if o.checksum else []
+    return _object("HeadObject", "HEAD", o.bucket, o.key, headers, _version(o.version_id, query))
+
+
+def _object_head(_: op.HeadObject, reply: Reply) -> op.ObjectHead:
+    return head_of(reply.headers)
+
+
+def head_of(headers: Mapping[str, str]) -> op.ObjectHead:
+    """What the headers of HEAD or GET tell of a version."""
+    total = re.search(r"/(\d+)$", headers.get("content-range", ""))
+    sums = {n: v for n in CHECKSUMS if (v := headers.get(f"x-amz-checksum-{n.lower()}"))}
+    modified = headers.get("last-modified", "")
+    return op.ObjectHead(
+        etag=headers.get("etag", "").strip('"'),
+        size=int(total[1]) if total else int(headers.get("content-length", "0")),
+        last_modified=parsedate_to_datetime(modified).timestamp() if modified else 0.0,
+        version_id=headers.get("x-amz-version-id", ""),
+        storage_class=headers.get("x-amz-storage-class", "STANDARD"),
+        headers={n: headers[n] for n in CARRIED if n in headers},
+        metadata={n.removeprefix("x-amz-meta-"): v for n, v in headers.items() if n.startswith("x-amz-meta-")},
+        checksums=sums,
+        checksum_type=headers.get("x-amz-checksum-type", ""),
+        parts=int(headers.get("x-amz-mp-parts-count", "0")),
+        tag_count=int(headers.get("x-amz-tagging-count", "0")),
+        restore=headers.get("x-amz-restore", ""),
+        encryption=headers.get("x-amz-server-side-encryption", ""),
+    )
+
+
+def _get_object(o: op.GetObject) -> Request:
+    headers = []
+    if o.first is not None or o.last is not None:
+        headers.append(("range", f"bytes={o.first or 0}-{'' if o.last is None else o.last}"))
+    if o.if_match:
+        headers.append(("if-match", f'"{o.if_match}"'))
+    return _object("GetObject", "GET", o.bucket, o.key, headers, _version(o.version_id))
+
+
+def _object_body(o: op.GetObject, reply: Reply) -> op.ObjectBody:
+    expected = reply.headers.get("content-length")
+    if expected is not None and int(expected) != len(reply.body):
+        text = f"GetObject {place(o)}: {len(reply.body)} of {expected} bytes came"
+        raise S3Error(text, code="Truncated", operation="GetObject")
+    return op.ObjectBody(head_of(reply.headers), reply.body)
+
+
+def _copy_object(o: op.CopyObject) -> Request:
+    headers = [("x-amz-copy-source", _source(o.source_bucket, o.source_key, o.source_version_id))]
+    if o.source_etag:
+        headers.append(("x-amz-copy-source-if-match", f'"{o.source_etag}"'))
+    headers += _conditions(o.if_match, o.if_none_match)
+    if o.storage_class:
+        headers.append(("x-amz-storage-class", o.storage_class))
+    if o.checksum_algorithm:
+        headers.append(("x-amz-checksum-algorithm", o.checksum_algorithm))
+    return _object("CopyObject", "PUT", o.bucket, o.key, headers)
+
+
+def _written(_: op.Operation, reply: Reply) -> op.Written:
+    fields = _flat(reply.body) if reply.body.lstrip()[:1] == b"<" else {}
+    sums = {n: fields[f"Checksum{n}"] for n in CHECKSUMS if fields.get(f"Checksum{n}")}
+    etag = fields.get("ETag") or reply.headers.get("etag", "")
+    return op.Written(etag.strip('"'), reply.headers.get("x-amz-version-id", ""), sums)
+
+
+def _put_object(o: op.PutObject) -> Request:
+    headers = [*o.headers.items(), *_metadata(o.metadata), *_conditions(o.if_match, o.if_none_match)]
+    if o.storage_class:
+        headers.append(("x-amz-storage-class", o.storage_class))
+    return _object("PutObject", "PUT", o.bucket, o.key, headers, body=o.data)
+
+
+def _delete_object(o: op.DeleteObject) -> Request:
+    return _object("DeleteObject", "DELETE", o.bucket, o.key, _conditions(o.if_match, False), _version(o.version_id))
+
+
+def _deleted(_: op.DeleteObject, reply: Reply) -> op.Deleted:
+    marker = reply.headers.get("x-amz-delete-marker") == "true"
+    return op.Deleted(reply.headers.get("x-amz-version-id", ""), marker)
+
+
+def _delete_objects(o: op.DeleteObjects) -> Request:
+    lines = []
+    for line in o.keys:
+        version = f"<VersionId>{_text(line.version_id)}</VersionId>" if line.version_id else ""
+        etag = f"<ETag>{_text(line.etag)}</ETag>" if line.etag else ""
+        lines.append(f"<Object><Key>{_text(line.key)}</Key>{version}{etag}</Object>")
+    body = f'<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{"".join(lines)}</Delete>'.encode()
+    # S3 demands a digest of this body (DeleteObjects, API reference).
+    md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode("ascii")
+    return Request("DeleteObjects", "POST", o.bucket, None, "delete=", (("content-md5", md5),), body)
+
+
+def _delete_result(o: op.DeleteObjects, reply: Reply) -> op.DeleteResult:
+    told: dict[tuple[str, str], dict[str, str]] = {}
+    for kind, fields in _records(reply.body, ("Deleted", "Error")):
+        told[fields.get("Key", ""), fields.get("VersionId", "")] = {**fields, "kind": kind}
+    lines = []
+    for line in o.keys:
+        fields = told.get((line.key, line.version_id)) or told.get((line.key, "")) or {}
+        failed = fields.get("kind") != "Deleted"
+        lines.append(
+            op.DeletedKey(
+                key=line.key,
+                version_id=line.version_id,
+                marker_version_id=fields.get("DeleteMarkerVersionId", ""),
+                error_code=(fields.get("Code") or "NotMentioned") if failed else "",
+                error_message=(fields.get("Message") or "the answer does not mention this key") if failed else "",
+            )
+        )
+    return op.DeleteResult(tuple(lines))
+
+
+def _get_object_tagging(o: op.GetObjectTagging) -> Request:
+    return _object("GetObjectTagging", "GET", o.bucket, o.key, (), _version(o.version_id, {"tagging": ""}))
+
+
+def _tags(_: op.GetObjectTagging, reply: Reply) -> op.Tags:
+    return op.Tags({fields["Key"]: fields.get("Value", "") for _, fields in _records(reply.body, ("Tag",))})
+
+
+def _create_multipart_upload(o: op.CreateMultipartUpload) -> Request:
+    headers = [*o.headers.items(), *_metadata(o.metadata)]
+    if o.tags:
+        headers.append(
+            ("x-amz-tagging", "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in o.tags.items()))
+        )
+    if o.storage_class:
+        headers.append(("x-amz-storage-class", o.storage_class))
+    if o.checksum_algorithm:
+        headers.append(("x-amz-checksum-algorithm", o.checksum_algorithm))
+    if o.checksum_type:
+        headers.append(("x-amz-checksum-type", o.checksum_type))
+    return _object("CreateMultipartUpload", "POST", o.bucket, o.key, headers, {"uploads": ""})
+
+
+def _multipart_upload(_: op.CreateMultipartUpload, reply: Reply) -> op.MultipartUpload:
+    return op.MultipartUpload(_flat(reply.body)["UploadId"])
+
+
+def _upload_part(o: op.UploadPart) -> Request:
+    query = {"partNumber": str(o.part_number), "uploadId": o.upload_id}
+    return _object("UploadPart", "PUT", o.bucket, o.key, (), query, o.data)
+
+
+def _upload_part_copy(o: op.UploadPartCopy) -> Request:
+    headers = [
+        ("x-amz-copy-source", _source(o.source_bucket, o.source_key, o.source_version_id)),
+        ("x-amz-copy-source-range", f"bytes={o.first}-{o.last}"),
+    ]
+    if o.source_etag:
+        headers.append(("x-amz-copy-source-if-match", f'"{o.source_etag}"'))
+    query = {"partNumber": str(o.part_number), "uploadId": o.upload_id}
+    return _object("UploadPartCopy", "PUT", o.bucket, o.key, headers, query)
+
+
+def _complete_multipart_upload(o: op.CompleteMultipartUpload) -> Request:
+    lines = []
+    for number, part in o.parts:
+        sums = "".join(f"<Checksum{n}>{_text(v)}</Checksum{n}>" for n, v in part.checksums.items())
+        lines.append(f'<Part><PartNumber>{number}</PartNumber><ETag>"{_text(part.etag)}"</ETag>{sums}</Part>')
+    body = (
+        '<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"{''.join(lines)}</CompleteMultipartUpload>"
+    )
+    headers = _conditions(o.if_match, o.if_none_match)
+    query = {"uploadId": o.upload_id}
+    return _object("CompleteMultipartUpload", "POST", o.bucket, o.key, headers, query, body.encode())
+
+
+def _abort_multipart_upload(o: op.AbortMultipartUpload) -> Request:
+    return _object("AbortMultipartUpload", "DELETE", o.bucket, o.key, (), {"uploadId": o.upload_id})
+
+
+def _aborted(_: op.AbortMultipartUpload, __: Reply) -> op.Aborted:
+    return op.Aborted()
+
+
+def _restore_object(o: op.RestoreObject) -> Request:
+    body = (
+        '<RestoreRequest xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"<Days>{o.days}</Days><GlacierJobParameters><Tier>{o.tier}</Tier></GlacierJobParameters></RestoreRequest>"
+    )
+    query = _version(o.version_id, {"restore": ""})
+    return _object("RestoreObject", "POST", o.bucket, o.key, (), query, body.encode())
+
+
+def _restore_started(_: op.RestoreObject, reply: Reply) -> op.RestoreStarted:
+    return op.RestoreStarted(already=reply.status == 200)
+
+
+_CODERS: dict[type, tuple[Callable[[Any], Request], Callable[[Any, Reply], Any]]] = {
+    op.ListVersions: (_list_versions, _version_page),
+    op.GetBucketVersioning: (_get_bucket_versioning, _bucket_versioning),
+    op.HeadObject: (_head_object, _object_head),
+    op.GetObject: (_get_object, _object_body),
+    op.CopyObject: (_copy_object, _written),
+    op.PutObject: (_put_object, _written),
+    op.DeleteObject: (_delete_object, _deleted),
+    op.DeleteObjects: (_delete_objects, _delete_result),
+    op.GetObjectTagging: (_get_object_tagging, _tags),
+    op.CreateMultipartUpload: (_create_multipart_upload, _multipart_upload),
+    op.UploadPart: (_upload_part, _written),
+    op.UploadPartCopy: (_upload_part_copy, _written),
+    op.CompleteMultipartUpload: (_complete_multipart_upload, _written),
+    op.AbortMultipartUpload: (_abort_multipart_upload, _aborted),
+    op.RestoreObject: (_restore_object, _restore_started),
+}
+
+
+def _object(
+    operation: str,
+    method: str,
+    bucket: str,
+    key: str,
+    headers: Sequence[tuple[str, str]] = (),
+    query: Mapping[str, str] | None = None,
+    body: bytes = b"",
+) -> Request:
+    return Request(operation, method, bucket, key, _query(query or {}), tuple(headers), body)
+
+
+def _query(parameters: Mapping[str, str]) -> str:
+    return "&".join(f"{k}={quote(v, safe='')}" for k, v in sorted(parameters.items()))
+
+
+def _version(version_id: str, query: Mapping[str, str] | None = None) -> dict[str, str]:
+    return {**(query or {}), **({"versionId": version_id} if version_id else {})}
+
+
+def _source(bucket: str, key: str, version_id: str) -> str:
+    return f"{bucket}/{quote(key, safe='/~')}" + (f"?versionId={quote(version_id, safe='')}" if version_id else "")
+
+
+def _conditions(if_match: str, if_none_match: bool) -> list[tuple[str, str]]:
+    return ([("if-match", f'"{if_match}"')] if if_match else []) + ([("if-none-match", "*")] if if_none_match else [])
+
+
+def _metadata(metadata: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(f"x-amz-meta-{name}", value) for name, value in metadata.items()]
+
+
+def _text(value: str) -> str:
+    """XML text in which no parser changes a line end: a bare CR would arrive as LF."""
+    return escape(value, {"\r": "&#13;", "\n": "&#10;"})
+
+
+def _date(headers: Mapping[str, str]) -> float:
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return 0.0
+
+
+def _records(body: bytes, kinds: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+    """Every element of these kinds with the text of its descendants, in the document's order."""
+    found: list[tuple[str, dict[str, str]]] = []
+    text: list[str] = []
+
+    def start(tag: str, _: Any) -> None:
+        if tag in kinds:
+            found.append((tag, {}))
+        text.clear()
+
+    def end(tag: str) -> None:
+        if found and tag not in kinds:
+            found[-1][1].setdefault(tag, "".join(text))
+        text.clear()
+
+    _parse(body, start, end, text)
+    return found
+
+
+def _flat(body: bytes) -> dict[str, str]:
+    """Element name to text, the first of each name; {} where the body is no XML."""
+    found: dict[str, str] = {}
+    text: list[str] = []
+
+    def end(tag: str) -> None:
+        found.setdefault(tag, "".join(text))
+        text.clear()
+
+    try:
+        _parse(body, lambda *_: text.clear(), end, text)
+    except expat.ExpatError:
+        return {}
+    return found
+
+
+def _parse(body: bytes, start: Callable[[str, Any], None], end: Callable[[str], None], text: list[str]) -> None:
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = text.append
+    parser.Parse(body, True)
+
+
+_ENTRY = re.compile(rb"<(Version|DeleteMarker)>(.*?)</\1>", re.DOTALL)
+_FIELD = re.compile(rb"<(Key|VersionId|IsLatest|LastModified|ETag|Size|StorageClass|IsRestoreInProgress)>([^<]*)</\1>")
+_PREFIX = re.compile(rb"<CommonPrefixes>\s*<Prefix>([^<]*)</Prefix>\s*</CommonPrefixes>")
+_TOP = re.compile(rb"<(IsTruncated|NextKeyMarker|NextVersionIdMarker|EncodingType)>([^<]*)</\1>")
+
+
+def parse_versions(body: bytes, server_time: float = 0.0) -> op.VersionPage:
+    """A page of ListObjectVersions. The quick way reads the flat elements that S3 writes with regular expressions; a
+    page it does not understand to the last entry goes to the XML parser."""
+    page = _quick(body, server_time)
+    return page if page is not None else parse_versions_by_xml(body, server_time)
+
+
+def _quick(body: bytes, server_time: float) -> op.VersionPage | None:
+    if b"<![CDATA[" in body or b"<!--" in body or b"ListVersionsResult" not in body[:300]:
+        return None
+    rest = body
+    first, last = body.find(b"<Version>"), body.rfind(b"</Version>")
+    markers = body.find(b"<DeleteMarker>"), body.rfind(b"</DeleteMarker>")
+    starts = [n for n in (first, markers[0]) if n >= 0]
+    if starts:
+        low, high = min(starts), max(last, markers[1])
+        rest = body[:low] + body[high:]
+    top = dict(_TOP.findall(rest))
+    if b"IsTruncated" not in top:
+        return None
+    decoded = _decoder(top.get(b"EncodingType", b"") == b"url")
+    entries = []
+    for kind, inner in _ENTRY.findall(body):
+        fields = dict(_FIELD.findall(inner))
+        entries.append(_entry(kind == b"DeleteMarker", fields, decoded))
+    if len(entries) != body.count(b"<Version>") + body.count(b"<DeleteMarker>"):
+        return None
+    prefixes = [decoded(prefix) for prefix in _PREFIX.findall(rest)]
+    if len(prefixes) != body.count(b"<CommonPrefixes>"):
+        return None
+    return op.VersionPage(
+        entries,
+        prefixes,
+        top[b"IsTruncated"] == b"true",
+        decoded(top.get(b"NextKeyMarker", b"")),
+        decoded_plain(top.get(b"NextVersionIdMarker", b"")),
+        server_time,
+        _interleaved(entries),
+    )
+
+
+def parse_versions_by_xml(body: bytes, server_time: float = 0.0) -> op.VersionPage:
+    """The same by a real XML parser: the reference for the quick way."""
+    stack: list[str] = []
+    text: list[str] = []
+    top: dict[bytes, bytes] = {}
+    raw: list[tuple[bool, dict[bytes, bytes]]] = []
+    prefixes: list[bytes] = []
+
+    def start(tag: str, _: Any) -> None:
+        stack.append(tag)
+        text.clear()
+        if tag in ("Version", "DeleteMarker"):
+            raw.append((tag == "DeleteMarker", {}))
+
+    def end(tag: str) -> None:
+        value = escape("".join(text)).encode()
+        text.clear()
+        stack.pop()
+        if "Version" in stack or "DeleteMarker" in stack:
+            if not (tag == "ID" or tag == "DisplayName"):
+                raw[-1][1].setdefault(tag.encode(), value)
+        elif tag == "Prefix" and stack[-1:] == ["CommonPrefixes"]:
+            prefixes.append(value)
+        elif len(stack) == 1:
+            top[tag.encode()] = value
+
+    try:
+        _parse(body, start, end, text)
+    except expat.ExpatError as error:
+        raise S3Error(f"the listing of versions is no XML: {error}", code="Truncated") from error
+    decoded = _decoder(top.get(b"EncodingType", b"") == b"url")
+    entries = [_entry(marker, fields, decoded) for marker, fields in raw]
+    return op.VersionPage(
+        entries,
+        [decoded(prefix) for prefix in prefixes],
+        top.get(b"IsTruncated") == b"true",
+        decoded(top.get(b"NextKeyMarker", b"")),
+        decoded_plain(top.get(b"NextVersionIdMarker", b"")),
+        server_time,
+        _interleaved(entries),
+    )
+
+
+def _entry(marker: bool, fields: Mapping[bytes, bytes], decoded: Callable[[bytes], str]) -> op.Entry:
+    return op.Entry(
+        key=decoded(fields[b"Key"]),
+        version_id=decoded_plain(fields.get(b"VersionId", b"null")) or "null",
+        last_modified=_time(fields[b"LastModified"]),
+        is_latest=fields.get(b"IsLatest") == b"true",
+        is_marker=marker,
+        etag=decoded_plain(fields.get(b"ETag", b"")).strip('"'),
+        size=int(fields.get(b"Size", b"0")),
+        storage_class=(fields.get(b"StorageClass") or b"STANDARD").decode() if not marker else "STANDARD",
+        restored=fields.get(b"IsRestoreInProgress") == b"false",
+    )
+
+
+_REFERENCE = re.compile(r"&(?:#(\d+)|#x([0-9a-fA-F]+)|(amp|lt|gt|quot|apos));")
+_NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+
+
+def _referred(match: re.Match[str]) -> str:
+    if match[3]:
+        return _NAMED[match[3]]
+    return chr(int(match[1]) if match[1] else int(match[2], 16))
+
+
+def decoded_plain(raw: bytes) -> str:
+    """XML text that is never URL-encoded."""
+    text = raw.decode()
+    return _REFERENCE.sub(_referred, text) if "&" in text else text
+
+
+def _decoder(encoded: bool) -> Callable[[bytes], str]:
+    """Keys are URL-encoded only where the answer says so; "+" stands for a space then (API reference)."""
+    if not encoded:
+        return decoded_plain
+
+    def decode_key(raw: bytes) -> str:
+        text = decoded_plain(raw)
+        if "+" in text:
+            return unquote_plus(text)
+        return unquote(text) if "%" in text else text
+
+    return decode_key
+
+
+_SECONDS: dict[bytes, float] = {}
+
+
+def _time(raw: bytes) -> float:
+    """ISO 8601 to seconds since the epoch. Neighbouring entries mostly share a second, so recent ones are kept."""
+    found = _SECONDS.get(raw)
+    if found is None:
+        if len(_SECONDS) > 4096:
+            _SECONDS.clear()
+        moment = datetime.fromisoformat(raw.decode())
+        found = _SECONDS[raw] = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return found
+
+
+def _interleaved(entries: Sequence[op.Entry]) -> bool:
+    """Whether the order within a key can be trusted between versions and markers.
+
+    Some servers send all versions of a page and then all markers. That shows when keys go back, when a key's current
+    entry is not its first, or when every marker of the page comes last; the latter may be chance, which only makes the
+    reader more careful about ties.
+    """
+    before: op.Entry | None = None
+    last_version = first_marker = -1
+    for index, entry in enumerate(entries):
+        if before is not None and entry.key != before.key:
+            if entry.key < before.key:
+                return False
+        elif before is not None and entry.is_latest:
+            return False
+        if not entry.is_marker:
+            last_version = index
+        elif first_marker < 0:
+            first_marker = index
+        before = entry
+    return first_marker < 0 or last_version < 0 or first_marker < last_version
