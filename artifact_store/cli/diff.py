@@ -17,7 +17,7 @@ from artifact_store.history.scope import parse_scope
 if TYPE_CHECKING:
     from artifact_store.restore.plan import Step
 
-NOTHING = "–"  # noqa: RUF001 - a dash, not a sign: "-" is what is hidden
+ABSENT = "absent"
 STYLES = {"~": "yellow", "+": "green", "-": "red"}
 REASONS = {"changed": "overwritten since", "deleted": "deleted since", "new": "not there at T"}
 
@@ -79,8 +79,8 @@ def line(step: Step) -> str:
     """A step on one line."""
     out = sys.stdout
     mark = sign(step)
-    now = size(step.current.size) if mark != "+" and step.current else NOTHING
-    then = size(step.size) if mark != "-" else NOTHING
+    now = size(step.current.size) if mark != "+" and step.current else ABSENT
+    then = size(step.size) if mark != "-" else ABSENT
     doubts = [flag.value for flag in step.flags if flag.value in ("tie", "unsettled")]
     why = REASONS.get(step.reason.value, f"in {step.storage_class}, restore needs --thaw")
     head = paint(f"{mark} {now:>9} → {then:>9}  {printable(step.key)}", STYLES[mark], out)
