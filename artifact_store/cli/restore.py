@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -255,7 +256,8 @@ def _look(s3: S3, known: Plan, *, deep: bool) -> Verification:
 
 def _told(found: Verification, known: Plan) -> None:
     if not found.proved:
-        raise KeysFailed(f"{number(len(found.wrong), 'key')} of {found.checked:,} not as the plan says", found.wrong)
+        wrong = sorted(found.wrong, key=lambda pair: pair[0].encode("utf-8", "surrogatepass"))
+        raise KeysFailed(f"{number(len(wrong), 'key')} of {found.checked:,} not as the plan says", wrong)
     compared = f", {found.compared:,} of them by content" if found.compared else ""
     say(f"verified: {number(found.checked, 'key')} as the plan says{compared}", "green")
 
@@ -279,4 +281,4 @@ def _plan_path(scope: Scope, instant: float) -> Path:
     except OSError as error:
         raise Refused(f"cannot keep the plan in {base}: {error.strerror}; set XDG_STATE_HOME to a folder") from error
     at, made = (show(t).replace(":", "").replace("-", "") for t in (instant, opt.now()))
-    return base / f"{scope.bucket}-to-{at}-{made}-{os.getpid()}.plan"
+    return base / f"{scope.bucket}-to-{at}-{made}-{token_hex(2)}.plan"

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 WARNINGS = {
     "tie": "changed twice in the second of T, and the server does not say in which order; the version is taken",
     "unsettled": "may not have been visible at T: their multipart upload began shortly before (see --settled)",
-    "edge": "changed within a second of T",
     "replaced": "written without versioning after T: what was there before may be lost",
 }
 
@@ -47,7 +46,10 @@ def explain(plan: Plan) -> None:
     for flag, count in summary.flagged.items():
         names = ", ".join(printable(key) for key in summary.samples.get(flag, [])[:3])
         more = f" and {count - 3:,} more" if count > 3 else ""
-        say(f"  warning: {number(count, 'key')} {WARNINGS[flag.value]}: {names}{more}", "yellow")
+        if flag.value in WARNINGS:
+            say(f"  warning: {number(count, 'key')} {WARNINGS[flag.value]}: {names}{more}", "yellow")
+        else:
+            say(f"  note: {number(count, 'key')} changed within a second of T: {names}{more}")
 
 
 def scope(plan: Plan) -> Scope:

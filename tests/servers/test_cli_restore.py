@@ -1,0 +1,332 @@
+"""`restore`, `plan`, `apply`, `verify` on a real server: what is asked, told, written and proved; and the exit codes."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import time
+
+import pytest
+
+from artifact_store.cli import main
+from tests.cli.terminal import COMMAND, on_terminal, piped
+from tests.servers.conftest import new_bucket
+from tests.servers.fault_proxy import Delay, FaultProxy, Status
+from tests.servers.story import BAD_SHARD, BEFORE, MODEL, NEIGHBOUR, spoiled_model
+
+SHARD = "models/m-1/model-0000{}-of-00002.safetensors"
+
+
+@pytest.fixture
+def story(moto):
+    return spoiled_model(moto)
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch, tmp_path):
+    """Where restores keep their plans."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "artifact-store"
+
+
+@pytest.fixture
+def run(story, capsys):
+    """(exit code, stdout, stderr) of a command run in this process."""
+
+    def run(*arguments):
+        code = main.run([*map(str, arguments), "--endpoint-url", story.server.endpoint])
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+def model(story):
+    return story.contents("models/m-1/")
+
+
+def test_a_model_comes_back_to_the_byte_and_nothing_is_lost(run, story, state):
+    versions = {(key, version) for key, version, _ in story.everything()}
+    code, out, err = run("restore", story.address, "--at", BEFORE, "--yes")
+    assert (code, out) == (0, "")
+    told = err.splitlines()
+    (plan,) = state.glob("*.plan")
+    assert told[:7] == [
+        f"{story.address} to {BEFORE}",
+        "  copy             2 keys  3.9 KiB, bringing back what was there",
+        "  hide              1 key  by a delete marker, since they were not there at T",
+        "  keep              1 key  as they are",
+        "  cost         3 requests  3.9 KiB of storage added",
+        "  2 keys current now (1.5 KiB) stay as older versions: nothing is lost",
+        f"  note: 1 key changed within a second of T: {SHARD.format(1)}",
+    ]
+    assert told[7] == f"plan and journal: {plan}"
+    assert re.fullmatch(r"wrote 3 keys, 3\.9 KiB in .*", told[8])
+    assert told[9:] == ["verified: 4 keys as the plan says"]
+    assert model(story) == MODEL
+    assert story.contents()["models/m-10/config.json"] == NEIGHBOUR
+    assert versions < {(key, version) for key, version, _ in story.everything()}
+
+
+def test_a_second_restore_finds_nothing_to_do_and_keeps_no_plan(run, story, state):
+    assert run("restore", story.address, "--at", BEFORE, "--yes")[0] == 0
+    plans, everything = set(state.iterdir()), story.everything()
+    code, out, err = run("restore", story.address, "--at", BEFORE, "--yes")
+    assert (code, out) == (0, "")
+    assert err.endswith("nothing to do: it is as it was\n")
+    assert story.everything() == everything
+    assert set(state.iterdir()) == plans
+
+
+def test_a_dry_run_writes_nothing_and_names_the_command_that_carries_it_out(run, story):
+    before = story.everything()
+    code, _, err = run("restore", story.address, "--at", BEFORE, "--dry-run")
+    assert code == 0
+    assert story.everything() == before
+    said, command = err.splitlines()[-1].split(": ", 1)
+    assert said == "dry run, nothing was written; carry it out with"
+    words = shlex.split(command)
+    assert words[:2] == ["artifact-store", "apply"]
+    done = piped(*words[1:])
+    assert done.code == 0
+    assert model(story) == MODEL
+
+
+def test_on_a_terminal_it_asks_and_no_means_no(story, state):
+    before = story.everything()
+    shown = on_terminal("restore", story.address, "--at", BEFORE, "--endpoint-url", story.server.endpoint, typed="n\n")
+    assert "Go on? [y/N]: " in shown.out
+    assert shown.out.endswith("error: not wanted, so nothing was written\x1b[0m\n")
+    assert shown.code == 4
+    assert story.everything() == before
+    assert list(state.iterdir()) == []
+
+
+def test_on_a_terminal_yes_restores_and_shows_how_far(story):
+    shown = on_terminal("restore", story.address, "--at", BEFORE, "--endpoint-url", story.server.endpoint, typed="y\n")
+    assert shown.code == 0
+    assert "restoring" in shown.out
+    assert "3/3 keys  3.9 KiB of 3.9 KiB" in shown.out
+    assert "verified: 4 keys as the plan says" in shown.out
+    assert model(story) == MODEL
+
+
+def test_where_nobody_can_be_asked_nothing_is_read_or_written(story, state):
+    before = story.everything()
+    done = piped("restore", story.address, "--at", BEFORE, "--endpoint-url", story.server.endpoint)
+    assert (done.code, done.out) == (4, "")
+    assert done.err == (
+        "error: standard input is no terminal, so nobody can be asked; add --yes to go on, or --dry-run to look\n"
+    )
+    assert story.everything() == before
+    assert not state.exists()
+
+
+def test_json_is_one_object_that_tells_the_plan_the_outcome_and_the_proof(run, story, state):
+    _, out, _ = run("restore", story.address, "--at", BEFORE, "--yes", "--json")
+    (record,) = (json.loads(line) for line in out.splitlines())
+    (plan,) = state.glob("*.plan")
+    assert record == {
+        "bucket": story.bucket,
+        "prefix": "models/m-1",
+        "at": BEFORE,
+        "to": None,
+        "plan": str(plan),
+        "keep": 1,
+        "copy": 2,
+        "delete": 1,
+        "undelete": 0,
+        "thaw": 0,
+        "copied_bytes": 4000,
+        "added_bytes": 4000,
+        "hidden": 2,
+        "hidden_bytes": 1501,
+        "requests": 3,
+        "flags": {"edge": 1},
+        "written": 3,
+        "already": 0,
+        "written_bytes": 4000,
+        "failed": [],
+        "conflicts": [],
+        "pending": 0,
+        "thawing": 0,
+        "verification": {"checked": 4, "compared": 0, "wrong": []},
+    }
+
+
+def test_a_plan_is_made_carried_out_and_proved_in_three_commands(run, story, tmp_path):
+    plan = tmp_path / "m-1.plan"
+    before = story.everything()
+    code, out, err = run("plan", story.address, "--at", BEFORE, "--out", plan)
+    assert (code, out) == (0, "")
+    assert err.endswith(
+        f"written to {plan}; carry it out with: artifact-store apply {plan} --endpoint-url {story.server.endpoint}\n"
+    )
+    assert story.everything() == before
+    code, _, err = run("verify", plan)
+    assert code == 3
+    assert err.splitlines()[0] == "error: 3 keys of 4 not as the plan says"
+    assert [line.split(": ")[0] for line in err.splitlines()[1:]] == [
+        f"  {SHARD.format(1)}",
+        f"  {SHARD.format(2)}",
+        "  models/m-1/stray\\x9b2J.tmp",
+    ]
+    assert story.everything() == before
+    assert run("apply", plan)[0] == 0
+    assert model(story) == MODEL
+    code, out, err = run("verify", plan)
+    assert (code, out, err) == (0, "", "verified: 4 keys as the plan says\n")
+    _, out, _ = run("verify", plan, "--deep", "--json")
+    proof = json.loads(out)
+    assert (proof["plan"], proof["checked"], proof["wrong"]) == (str(plan), 4, [])
+
+
+def test_a_plan_is_read_as_json_lines(run, story, tmp_path):
+    plan = tmp_path / "m-1.plan"
+    run("plan", story.address, "--at", BEFORE, "--out", plan)
+    header, *steps = (json.loads(line) for line in plan.read_text().splitlines())
+    assert (header["bucket"], header["prefix"]) == (story.bucket, "models/m-1")
+    assert [(step["action"], step["key"]) for step in steps] == [
+        ("keep", "models/m-1/config.json"),
+        ("copy", SHARD.format(1)),
+        ("copy", SHARD.format(2)),
+        ("delete", "models/m-1/stray\x9b2J.tmp"),
+    ]
+
+
+def test_an_edited_plan_is_refused(run, story, tmp_path):
+    plan = tmp_path / "m-1.plan"
+    run("plan", story.address, "--at", BEFORE, "--out", plan)
+    plan.write_text(plan.read_text().replace('"action":"copy"', '"action":"delete"', 1))
+    before = story.everything()
+    code, _, err = run("apply", plan)
+    assert (code, err) == (
+        4,
+        f"error: plan {plan} is damaged or was edited: its steps do not fit its digest; make the plan again\n",
+    )
+    assert story.everything() == before
+
+
+def test_what_someone_wrote_meanwhile_is_kept_and_told(run, story, tmp_path):
+    plan = tmp_path / "m-1.plan"
+    run("plan", story.address, "--at", BEFORE, "--out", plan)
+    boto = story.server.boto()
+    boto.put_object(Bucket=story.bucket, Key=SHARD.format(2), Body=b"someone's work")
+    code, _, err = run("apply", plan)
+    assert code == 3
+    told = err.splitlines()
+    command = f"artifact-store apply {plan} --endpoint-url {story.server.endpoint}"
+    assert told[1] == f"error: 1 key not restored, all others are; try again with: {command}"
+    assert told[2].startswith(f"  {SHARD.format(2)}: changed since the plan was made")
+    assert model(story) == {**MODEL, SHARD.format(2): b"someone's work"}
+
+
+def test_new_keys_are_left_where_that_is_asked(run, story):
+    assert run("restore", story.address, "--at", BEFORE, "--yes", "--keep-new")[0] == 0
+    assert model(story) == {**MODEL, "models/m-1/stray\x9b2J.tmp": b"?"}
+
+
+def test_only_the_keys_that_are_asked_for_are_touched(run, story):
+    code, _, _ = run(
+        "restore", story.address, "--at", BEFORE, "--yes", "--include", "*.safetensors", "--exclude", "*1-of*"
+    )
+    assert code == 0
+    now = model(story)
+    assert now[SHARD.format(2)] == MODEL[SHARD.format(2)]
+    assert now[SHARD.format(1)] == BAD_SHARD
+    assert "models/m-1/stray\x9b2J.tmp" in now
+
+
+def test_undelete_says_that_it_rewrites_history_and_removes_only_the_marker(run, story):
+    entries = len(story.everything())
+    _, _, err = run("restore", f"s3://{story.bucket}/{SHARD.format(2)}", "--at", BEFORE, "--yes", "--undelete")
+    assert "  undelete          1 key  removing their delete markers for good, which rewrites history\n" in err
+    assert len(story.everything()) == entries - 1
+    assert model(story)[SHARD.format(2)] == MODEL[SHARD.format(2)]
+
+
+def test_a_model_is_brought_into_a_folder_and_the_bucket_stays_as_it_is(run, story, tmp_path):
+    before = story.everything()
+    folder = tmp_path / "out"
+    code, out, err = run("restore", story.address, "--at", BEFORE, "--yes", "--to", folder)
+    assert (code, out) == (0, "")
+    assert err.splitlines()[0] == f"{story.address} to {BEFORE} into {folder}"
+    files = {
+        f"models/m-1/{path.relative_to(folder)}": path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+    assert files == MODEL
+    assert story.everything() == before
+
+
+def test_a_model_is_brought_into_another_bucket(run, story):
+    other = new_bucket(story.server)
+    before = story.everything()
+    code, _, err = run("restore", story.address, "--at", BEFORE, "--yes", "--to", f"s3://{other}/rescued")
+    assert code == 0
+    assert err.splitlines()[0] == f"{story.address} to {BEFORE} into s3://{other}/rescued/"
+    boto = story.server.boto()
+    keys = [o["Key"] for o in boto.list_objects_v2(Bucket=other)["Contents"]]
+    copied = {key: boto.get_object(Bucket=other, Key=key)["Body"].read() for key in keys}
+    assert copied == {key.replace("models/m-1/", "rescued/"): body for key, body in MODEL.items()}
+    assert story.everything() == before
+
+
+def test_a_key_that_fails_is_listed_the_rest_is_done_and_a_second_run_finishes(story, state):
+    with FaultProxy(story.server.endpoint) as proxy:
+        proxy.choose = lambda seen: (
+            Status(403, "AccessDenied") if seen.method == "PUT" and "00002-of" in seen.target else None
+        )
+        done = piped("restore", story.address, "--at", BEFORE, "--yes", "--endpoint-url", proxy.endpoint)
+        assert (done.code, done.out) == (3, "")
+        (plan,) = state.glob("*.plan")
+        again = ["apply", str(plan), "--endpoint-url", proxy.endpoint]
+        error, failed = done.err.splitlines()[-2:]
+        assert error == (
+            f"error: 1 key not restored, all others are; try again with: {shlex.join(['artifact-store', *again])}"
+        )
+        assert failed.startswith(f"  {SHARD.format(2)}: CopyObject ")
+        assert "AccessDenied" in failed
+        assert {key: body for key, body in MODEL.items() if key != SHARD.format(2)} == model(story)
+        proxy.choose = lambda seen: None
+        done = piped(*again)
+        assert done.code == 0
+        assert "wrote 1 key, " in done.err
+        assert "; 2 were done before\n" in done.err
+        assert model(story) == MODEL
+
+
+def test_an_interrupt_ends_at_once_says_what_is_left_and_a_second_run_finishes(story, state):
+    with FaultProxy(story.server.endpoint) as proxy:
+        proxy.choose = lambda seen: Delay(30) if seen.method == "PUT" and "00002-of" in seen.target else None
+        arguments = ["restore", story.address, "--at", BEFORE, "--yes", "--endpoint-url", proxy.endpoint]
+        child = subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, env=dict(os.environ))
+        deadline = time.monotonic() + 30
+        while not proxy.faults and time.monotonic() < deadline:
+            time.sleep(0.01)
+        interrupted = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        err = child.communicate(timeout=20)[1].decode()
+        assert time.monotonic() - interrupted < 2
+        assert child.returncode == 130
+        (plan,) = state.glob("*.plan")
+        again = ["apply", str(plan), "--endpoint-url", proxy.endpoint]
+        assert re.search(r"wrote 1 key, 1\.5 KiB in ", err)
+        assert err.endswith(f"interrupted, 2 keys not done; finish with: {shlex.join(['artifact-store', *again])}\n")
+        assert "Traceback" not in err
+        proxy.choose = lambda seen: None
+        done = piped(*again)
+        assert done.code == 0
+        assert model(story) == MODEL
+
+
+def test_the_rate_is_kept(story):
+    with FaultProxy(story.server.endpoint) as proxy:
+        began = time.monotonic()
+        arguments = ("restore", story.address, "--at", BEFORE, "--yes", "--no-verify", "--rate", "20")
+        done = piped(*arguments, "--endpoint-url", proxy.endpoint)
+        assert done.code == 0
+        # The first request goes at once, each other a twentieth of a second after the one before.
+        assert time.monotonic() - began >= (len(proxy.seen) - 1) / 20
+        assert "verified" not in done.err
