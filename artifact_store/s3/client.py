@@ -312,7 +312,8 @@ class _Run(Generic[R]):
         due = [now + 1.0]
         if self._waiting:
             due.append(self._waiting[0][0])
-        if self._ready and self._pace.pause:
+        wanted = self._ready or (self._more and not self._asked)
+        if self._pace.pause and wanted and len(self._flying) < self._pace.room(self._most):
             due.append(self._pace.next_send)
         try:
             ticket, reply = self._queue.get(timeout=max(0.0, min(due) - now))
