@@ -275,6 +275,7 @@ class MemoryS3:
             next_key if truncated else "",
             next_version if truncated else "",
             float(self.clock),
+            self.interleaved,
         )
 
     def _after(self, bucket: BucketModel, entry: op.Entry, ask: op.ListVersions) -> bool:
