@@ -188,7 +188,8 @@ class _Run:
         """Apply, prove, tell; returns the exit code. Raises KeysFailed."""
         from artifact_store.cli import summary
 
-        report = self._apply(thaw=thaw and _archived(self.plan) > 0)
+        thaw = thaw and _archived(self.plan) > 0
+        report = self._apply(thaw=thaw)
         found = _look(self.s3, self.plan, deep=deep) if prove and report.complete else None
         if self.as_json:
             proof = {"verification": summary.of_proof(found)} if found else {}
@@ -196,18 +197,20 @@ class _Run:
         if report.interrupted:
             say(f"interrupted, {number(report.pending, 'key')} not done; finish with: {self.again}", "yellow")
             return 130
-        if report.failed or report.conflicts:
-            count = number(len(report.failed) + len(report.conflicts), "key")
-            raise KeysFailed(
-                f"{count} not restored, all others are; try again with: {self.again}",
-                (*report.failed, *report.conflicts),
-            )
         if report.thawing:
             say(
                 f"asked S3 to make {number(report.thawing, 'version')} readable, which takes {report.wait}; nothing "
                 "else was done: restore again after that",
                 "yellow",
             )
+        bad = (*report.failed, *report.conflicts)
+        if bad and thaw:
+            raise KeysFailed(f"{number(len(bad), 'version')} cannot be made readable; nothing else was done", bad)
+        if bad:
+            raise KeysFailed(
+                f"{number(len(bad), 'key')} not restored, all others are; try again with: {self.again}", bad
+            )
+        if report.thawing:
             return KeysFailed.exit_code
         if found is not None:
             _told(found, self.plan)
