@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-from artifact_store.errors import S3Error
+from artifact_store.errors import S3Error, UsageError
 from artifact_store.s3.settings import Place, Settings
 from artifact_store.s3.wire import Reply, Request
 
@@ -83,8 +83,10 @@ class CrtTransport:
         ) -> None:
             if error is None:
                 done(Reply(status, _lower(found), b"".join(chunks)))
-            elif status_code and status_code >= 300 and error_headers is not None:
+            elif status_code and error_headers is not None:
                 done(Reply(status_code, _lower(error_headers), error_body or b""))
+            elif getattr(error, "name", "") in SWALLOWED:
+                done(_unswallowed(*SWALLOWED[error.name]))  # type: ignore[attr-defined]
             else:
                 done(_failure(error, place))
 
@@ -128,7 +130,10 @@ class CrtTransport:
         bundle = self._settings.ca_bundle()
         if bundle:
             options.override_default_trust_store_from_path(None, bundle)
-        return ClientTlsContext(options).new_connection_options()
+        try:
+            return ClientTlsContext(options).new_connection_options()
+        except RuntimeError as error:
+            raise UsageError(f"AWS_CA_BUNDLE: {bundle} holds something else than certificates ({error})") from error
 
 
 class ProxyTransport:
@@ -188,6 +193,19 @@ def _three(settings: Settings) -> tuple[str, str, str | None]:
 
 def _lower(headers: list[tuple[str, str]]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers}
+
+
+SWALLOWED = {
+    "AWS_ERROR_S3_SLOW_DOWN": (503, "SlowDown"),
+    "AWS_ERROR_S3_INTERNAL_ERROR": (500, "InternalError"),
+    "AWS_ERROR_S3_REQUEST_TIMEOUT": (400, "RequestTimeout"),
+    "AWS_ERROR_S3_REQUEST_TIME_TOO_SKEWED": (403, "RequestTimeTooSkewed"),
+}
+"""Answers that awscrt means to retry itself: it tells that they came, but gives neither headers nor body."""
+
+
+def _unswallowed(status: int, code: str) -> Reply:
+    return Reply(status, {}, f"<Error><Code>{code}</Code></Error>".encode())
 
 
 UNREACHABLE = (

@@ -32,7 +32,7 @@ CARRIED = (
 )
 """System headers that belong to an object and that a multipart copy must name again."""
 CHECKSUMS = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64")
-LATE_ERRORS = (op.CopyObject, op.UploadPartCopy, op.CompleteMultipartUpload)
+LATE_ERRORS = (op.CopyObject, op.UploadPartCopy, op.CompleteMultipartUpload, op.ListVersions, op.DeleteObjects)
 """They may answer 200 and report an error in the body (API reference)."""
 _ERROR_ROOT = re.compile(rb"\s*(?:<\?xml[^>]*\?>)?\s*<Error[\s>]")
 
@@ -100,7 +100,7 @@ def error_of(operation: op.Operation, reply: Reply) -> S3Error:
     if isinstance(operation, op.HeadObject | op.GetObject) and reply.headers.get("x-amz-delete-marker") == "true":
         code = "DeleteMarker"
     request_id = fields.get("RequestId") or reply.headers.get("x-amz-request-id", "")
-    said = fields.get("Message", "")
+    said = " ".join(fields.get("Message", "").split())
     hint = _hint(code, reply.headers.get("x-amz-bucket-region") or fields.get("Region", ""))
     text = f"{name(operation)} {place(operation)}: {code}"
     text += f": {said}" if said else f" (status {reply.status})"
@@ -216,6 +216,8 @@ def _written(_: op.Operation, reply: Reply) -> op.Written:
     fields = _flat(reply.body) if reply.body.lstrip()[:1] == b"<" else {}
     sums = {n: fields[f"Checksum{n}"] for n in CHECKSUMS if fields.get(f"Checksum{n}")}
     etag = fields.get("ETag") or reply.headers.get("etag", "")
+    if not etag:
+        raise ValueError("no ETag")
     return op.Written(etag.strip('"'), reply.headers.get("x-amz-version-id", ""), sums)
 
 
@@ -253,7 +255,10 @@ def _delete_result(o: op.DeleteObjects, reply: Reply) -> op.DeleteResult:
         told[fields.get("Key", ""), fields.get("VersionId", "")] = {**fields, "kind": kind}
     lines = []
     for line in o.keys:
-        fields = told.get((line.key, line.version_id)) or told.get((line.key, "")) or {}
+        # Where a server writes a bare CR, XML makes it LF.
+        read_as = line.key.replace("\r\n", "\n").replace("\r", "\n")
+        alike = ((key, version) for key in (line.key, read_as) for version in (line.version_id, ""))
+        fields = next((told[one] for one in alike if one in told), {})
         failed = fields.get("kind") != "Deleted"
         lines.append(
             op.DeletedKey(
@@ -454,6 +459,9 @@ def _parse(body: bytes, start: Callable[[str, Any], None], end: Callable[[str], 
 _ENTRY = re.compile(rb"<(Version|DeleteMarker)>(.*?)</\1>", re.DOTALL)
 _FIELD = re.compile(rb"<(Key|VersionId|IsLatest|LastModified|ETag|Size|StorageClass|IsRestoreInProgress)>([^<]*)</\1>")
 _PREFIX = re.compile(rb"<CommonPrefixes>\s*<Prefix>([^<]*)</Prefix>\s*</CommonPrefixes>")
+_ROOT = re.compile(rb"\s*(?:<\?xml[^>]*\?>)?\s*<ListVersionsResult[^>]*(?<!/)>")
+_NOT_PLAIN = (b"<!", b'="', b"='", b" >", b"\n>", b"\r>", b"\t>")
+"""Signs of what S3 never writes and the quick way does not read: CDATA, comments, attributes, spaces in tags."""
 _TOP = re.compile(rb"<(IsTruncated|NextKeyMarker|NextVersionIdMarker|EncodingType)>([^<]*)</\1>")
 
 
@@ -465,9 +473,12 @@ def parse_versions(body: bytes, server_time: float = 0.0) -> op.VersionPage:
 
 
 def _quick(body: bytes, server_time: float) -> op.VersionPage | None:
-    if b"<![CDATA[" in body or b"<!--" in body or b"ListVersionsResult" not in body[:300]:
+    root = _ROOT.match(body)
+    if root is None or not body.rstrip().endswith(b"</ListVersionsResult>"):
         return None
-    rest = body
+    rest = body = body[root.end() :]
+    if any(sign in body for sign in _NOT_PLAIN):
+        return None
     first, last = body.find(b"<Version>"), body.rfind(b"</Version>")
     markers = body.find(b"<DeleteMarker>"), body.rfind(b"</DeleteMarker>")
     starts = [n for n in (first, markers[0]) if n >= 0]
@@ -481,8 +492,10 @@ def _quick(body: bytes, server_time: float) -> op.VersionPage | None:
     entries = []
     for kind, inner in _ENTRY.findall(body):
         fields = dict(_FIELD.findall(inner))
+        if b"Key" not in fields or b"LastModified" not in fields:
+            return None
         entries.append(_entry(kind == b"DeleteMarker", fields, decoded))
-    if len(entries) != body.count(b"<Version>") + body.count(b"<DeleteMarker>"):
+    if 2 * len(entries) != body.count(b"LastModified>"):
         return None
     prefixes = [decoded(prefix) for prefix in _PREFIX.findall(rest)]
     if len(prefixes) != body.count(b"<CommonPrefixes>"):
@@ -517,8 +530,7 @@ def parse_versions_by_xml(body: bytes, server_time: float = 0.0) -> op.VersionPa
         text.clear()
         stack.pop()
         if "Version" in stack or "DeleteMarker" in stack:
-            if not (tag == "ID" or tag == "DisplayName"):
-                raw[-1][1].setdefault(tag.encode(), value)
+            raw[-1][1].setdefault(tag.encode(), value)
         elif tag == "Prefix" and stack[-1:] == ["CommonPrefixes"]:
             prefixes.append(value)
         elif len(stack) == 1:
@@ -528,6 +540,8 @@ def parse_versions_by_xml(body: bytes, server_time: float = 0.0) -> op.VersionPa
         _parse(body, start, end, text)
     except expat.ExpatError as error:
         raise S3Error(f"the listing of versions is no XML: {error}", code="Truncated") from error
+    if b"IsTruncated" not in top:
+        raise S3Error("the listing of versions is none: no IsTruncated in the answer", code="Truncated")
     decoded = _decoder(top.get(b"EncodingType", b"") == b"url")
     entries = [_entry(marker, fields, decoded) for marker, fields in raw]
     return op.VersionPage(

@@ -5,13 +5,15 @@
         ... use proxy.endpoint ...
 
 A fault is chosen for each request by what was seen of it; None passes it on unchanged. The Host header is passed on as
-it came, so signatures stay right.
+it came, so signatures stay right. It also serves as the proxy that HTTP_PROXY names, and speaks TLS when given a
+context.
 """
 
 from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 import struct
 import threading
 from collections import Counter
@@ -70,7 +72,7 @@ def nothing(_: Seen) -> Fault | None:
 
 
 class FaultProxy:
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, tls: ssl.SSLContext | None = None) -> None:
         parts = urlsplit(upstream)
         self.upstream = (parts.hostname or "", parts.port or 80)
         self.choose: Callable[[Seen], Fault | None] = nothing
@@ -81,7 +83,9 @@ class FaultProxy:
         self._attempts: Counter[tuple[str, str, str]] = Counter()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.proxy = self
-        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.endpoint = f"{'http' if tls is None else 'https'}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> FaultProxy:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -141,6 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
         proxy = self.server.proxy
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(int(headers.get("content-length", "0")))
+        if self.path.startswith("http://"):
+            self.path = "/" + self.path.split("/", 3)[3]
         fault = proxy.note(self.command, self.path, headers)
         if isinstance(fault, Delay):
             proxy.closing.wait(fault.seconds)

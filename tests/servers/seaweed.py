@@ -74,7 +74,7 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + READY_WITHIN
     while True:
         try:
-            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 our own server
+            urllib.request.urlopen(url, timeout=5).close()
             return
         except urllib.error.HTTPError as error:
             # It demands a signature: it is up. 503 means that its parts have not found each other yet.

@@ -1,0 +1,297 @@
+"""Operations on the wire: every legal key survives, and an answer is never taken for something it is not."""
+
+import base64
+import hashlib
+import re
+from urllib.parse import parse_qs, unquote
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from artifact_store.errors import S3Error
+from artifact_store.s3 import operations as op
+from artifact_store.s3 import wire
+from tests.s3.pages import Style, page
+
+NOON = 1_700_000_000
+LEGAL = st.characters(exclude_categories=["Cs"], exclude_characters="\x00\ufffe\uffff")
+"""Control characters too: S3 takes any UTF-8 (S3 User Guide, "Naming Amazon S3 objects")."""
+XML = st.characters(exclude_categories=["Cs", "Cc"], include_characters="\t\n\r", exclude_characters="\ufffe\uffff")
+"""What an XML document can hold."""
+ODD = st.sampled_from(
+    [" ", "+", "%", "%41", "//", "/", "..", "&", "<", "]]>", "é", "日本", "\U0001f600", "?", "#", "="]
+)
+
+
+def keys(alphabet: st.SearchStrategy[str] = LEGAL) -> st.SearchStrategy[str]:
+    piece = st.text(alphabet, min_size=1, max_size=8) | ODD
+    return st.lists(piece, min_size=1, max_size=8).map("".join)
+
+
+def entries(encoded: bool) -> st.SearchStrategy[list[op.Entry]]:
+    def make(key: str, marker: bool, **more: object) -> op.Entry:
+        if marker:
+            more.update(etag="", size=0, storage_class="STANDARD", restored=False)
+        return op.Entry(key=key, is_marker=marker, **more)  # type: ignore[arg-type]
+
+    entry = st.builds(
+        make,
+        key=keys(LEGAL if encoded else XML),
+        marker=st.booleans(),
+        version_id=st.sampled_from(["null", "3/L4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY", "a&b"])
+        | st.text("abcXYZ019._-", min_size=1),
+        last_modified=st.integers(NOON - 5, NOON).map(float),
+        is_latest=st.booleans(),
+        etag=st.sampled_from(["d41d8cd98f00b204e9800998ecf8427e", "9b2cf535f27731c974343645a3985328-12"]),
+        size=st.integers(0, 5 * 2**40),
+        storage_class=st.sampled_from(["STANDARD", "GLACIER", "DEEP_ARCHIVE"]),
+        restored=st.booleans(),
+    )
+    return st.lists(entry, max_size=8)
+
+
+styles = st.builds(Style, st.booleans(), st.booleans(), st.booleans(), st.booleans(), st.booleans())
+
+
+@given(st.data(), styles)
+def test_a_page_reads_back_as_what_was_written_by_both_parsers(data: st.DataObject, style: Style) -> None:
+    alphabet = LEGAL if style.encoded else XML
+    written = data.draw(entries(style.encoded))
+    prefixes = data.draw(st.lists(keys(alphabet), max_size=3))
+    truncated, next_key = data.draw(st.booleans()), data.draw(st.just("") | keys(alphabet))
+    body = page(written, style, prefixes, truncated, next_key, "v&1")
+    for parsed in (wire.parse_versions(body, 7.0), wire.parse_versions_by_xml(body, 7.0)):
+        assert parsed.entries == written
+        assert parsed.common_prefixes == prefixes
+        assert (parsed.is_truncated, parsed.next_key_marker) == (truncated, next_key)
+        assert (parsed.next_version_id_marker, parsed.server_time) == ("v&1", 7.0)
+
+
+@given(st.data(), styles)
+def test_the_quick_parser_says_of_order_what_the_xml_parser_says(data: st.DataObject, style: Style) -> None:
+    body = page(data.draw(entries(style.encoded)), style)
+    assert wire.parse_versions(body) == wire.parse_versions_by_xml(body)
+
+
+@pytest.mark.parametrize(
+    ("raw", "meant"),
+    [("&#x85;", "\x85"), ("&#133;", "\x85"), ("&#xD;&#xA;", "\r\n"), ("&amp;copy", "&copy"), ("&apos;&quot;", "'\"")],
+)
+def test_character_references_in_keys_mean_what_xml_says(raw: str, meant: str) -> None:
+    body = page([op.Entry("KEY", "v", NOON, True)], Style(encoded=False)).replace(b"KEY", raw.encode())
+    assert [e.key for e in wire.parse_versions(body).entries] == [meant]
+    assert [e.key for e in wire.parse_versions_by_xml(body).entries] == [meant]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b"<Version>", b'<Version kind="x">'),
+        (b"<Key>", b"<Key >"),
+        (b"<Key>k</Key>", b"<Key><![CDATA[k]]></Key>"),
+        (b"<Key>k</Key>", b"<Key>k<!-- no --></Key>"),
+        (b"</Version>", b"</Version >"),
+    ],
+)
+def test_a_spelling_the_quick_parser_does_not_know_is_read_all_the_same(change: tuple[bytes, bytes]) -> None:
+    plain = page([op.Entry("k", "v", NOON, True, etag="e", size=1)], Style())
+    body = plain.replace(*change)
+    assert body != plain
+    assert wire.parse_versions(body) == wire.parse_versions(plain)
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.6, 0.99])
+def test_a_page_cut_short_is_an_error_that_is_tried_again(cut: float) -> None:
+    body = page([op.Entry(f"k{n}", "v", NOON, True, etag="e", size=1) for n in range(9)], Style())
+    with pytest.raises(S3Error) as caught:
+        wire.parse_versions(body[: int(len(body) * cut)])
+    assert caught.value.code == "Truncated"
+
+
+def test_a_page_without_the_mandatory_fields_is_an_error_not_a_guess() -> None:
+    body = page([op.Entry("k", "v", NOON, True, etag="e", size=1)], Style()).replace(b"<Key>k</Key>", b"")
+    with pytest.raises(S3Error) as caught:
+        wire.decode(op.ListVersions("b"), wire.Reply(200, {}, body))
+    assert caught.value.code == "Truncated"
+    assert "ListObjectVersions s3://b/" in str(caught.value)
+
+
+V, M = False, True
+
+
+@pytest.mark.parametrize(
+    ("listed", "interleaved"),
+    [
+        # (key, marker, time, latest) in the order sent
+        ([("a", V, 3, True), ("b", M, 3, True), ("b", V, 2, False)], True),
+        ([("a", M, 3, True), ("a", V, 3, False), ("a", M, 3, False)], True),
+        ([("a", V, 3, True), ("b", V, 3, True)], True),
+        ([("a", M, 3, True), ("b", M, 3, True)], True),
+        # A marker of an earlier key after the version of a later one.
+        ([("a", V, 2, False), ("b", V, 2, True), ("a", M, 3, True)], False),
+        # One key: the current entry is not the first.
+        ([("a", V, 2, False), ("a", M, 2, True)], False),
+        # One key: older before newer.
+        ([("a", V, 2, True), ("a", V, 1, False), ("a", M, 2, False)], False),
+    ],
+)
+def test_the_order_of_a_page_is_trusted_only_where_it_can_be_true(
+    listed: list[tuple[str, bool, int, bool]], interleaved: bool
+) -> None:
+    body = page([op.Entry(k, "v", NOON + t, latest, marker) for k, marker, t, latest in listed], Style())
+    assert wire.parse_versions(body).interleaved is interleaved
+
+
+@given(keys())
+def test_every_key_is_found_again_in_the_request_target(key: str) -> None:
+    target = wire.encode(op.HeadObject("b", key)).path("/b")
+    assert target.isascii()
+    assert re.fullmatch(r"[A-Za-z0-9/%._~-]+", target)
+    assert unquote(target.removeprefix("/b/")) == key
+
+
+@given(keys(), st.sampled_from(["", "null", "a+b/c="]))
+def test_a_copy_names_its_source_so_that_it_can_be_read_back(key: str, version: str) -> None:
+    headers = dict(wire.encode(op.CopyObject("from", key, version, "to", "x")).headers)
+    path, _, query = headers["x-amz-copy-source"].partition("?")
+    assert headers["x-amz-copy-source"].isascii()
+    assert unquote(path) == f"from/{key}"
+    assert parse_qs(query) == ({"versionId": [version]} if version else {})
+
+
+@given(keys(), keys(), st.sampled_from(["", "null", "a+b/c="]))
+def test_a_listing_is_asked_for_with_prefix_and_both_markers(prefix: str, marker: str, version: str) -> None:
+    query = wire.encode(op.ListVersions("b", prefix, "/", marker, version, 7)).query
+    asked = {name: values[0] for name, values in parse_qs(query, keep_blank_values=True).items()}
+    expected = {"versions": "", "encoding-type": "url", "prefix": prefix, "delimiter": "/", "max-keys": "7"}
+    expected |= {"key-marker": marker} | ({"version-id-marker": version} if version else {})
+    assert asked == expected
+
+
+@given(
+    st.lists(st.builds(op.DeleteKey, keys(XML), st.sampled_from(["", "v1"]), st.sampled_from(["", "e"])), min_size=1)
+)
+def test_a_bulk_delete_names_every_key_and_carries_its_digest(lines: list[op.DeleteKey]) -> None:
+    request = wire.encode(op.DeleteObjects("b", tuple(lines)))
+    named = [
+        op.DeleteKey(e.findtext("{*}Key") or "", e.findtext("{*}VersionId") or "", e.findtext("{*}ETag") or "")
+        for e in ET.fromstring(request.body).iterfind("{*}Object")
+    ]
+    assert named == lines
+    assert dict(request.headers)["content-md5"] == base64.b64encode(hashlib.md5(request.body).digest()).decode()
+
+
+def test_what_became_of_each_line_of_a_bulk_delete_is_told_in_its_order() -> None:
+    body = b"""<DeleteResult><Deleted><Key>a</Key><DeleteMarker>true</DeleteMarker>
+    <DeleteMarkerVersionId>m1</DeleteMarkerVersionId></Deleted>
+    <Error><Key>c&amp;d</Key><Code>AccessDenied</Code><Message>no</Message></Error>
+    <Deleted><Key>b</Key><VersionId>v2</VersionId></Deleted></DeleteResult>"""
+    asked = op.DeleteObjects(
+        "b", (op.DeleteKey("b", "v2"), op.DeleteKey("a"), op.DeleteKey("c&d"), op.DeleteKey("forgotten"))
+    )
+    told = wire.decode(asked, wire.Reply(200, {}, body)).keys
+    assert [(line.key, line.marker_version_id, line.error_code) for line in told] == [
+        ("b", "", ""),
+        ("a", "m1", ""),
+        ("c&d", "", "AccessDenied"),
+        ("forgotten", "", "NotMentioned"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        op.CopyObject("b", "k", "v", "b", "k"),
+        op.CompleteMultipartUpload("b", "k", "u", ()),
+        op.UploadPartCopy("b", "k", "v", "b", "k", "u", 1, 0, 1),
+    ],
+    ids=lambda operation: type(operation).__name__,
+)
+def test_an_error_with_status_200_is_an_error(operation: op.Operation) -> None:
+    body = b'<?xml version="1.0"?>\n\n<Error><Code>InternalError</Code><Message>try again</Message><RequestId>R1</RequestId></Error>'
+    with pytest.raises(S3Error) as caught:
+        wire.decode(operation, wire.Reply(200, {}, body))
+    assert (caught.value.status, caught.value.code, caught.value.request_id) == (200, "InternalError", "R1")
+
+
+@pytest.mark.parametrize("body", [b"", b"<CopyObjectResult>", b"<html>hello</html>"])
+def test_a_copy_that_is_not_confirmed_is_no_success(body: bytes) -> None:
+    with pytest.raises(S3Error):
+        wire.decode(op.CopyObject("b", "k", "v", "b", "k"), wire.Reply(200, {}, body))
+
+
+def test_a_file_that_begins_like_an_error_is_read_as_the_file_it_is() -> None:
+    body = b"<Error><Code>none</Code></Error>"
+    assert wire.decode(op.GetObject("b", "k"), wire.Reply(200, {"content-length": "32"}, body)).data == body
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "code"),
+    [
+        (403, {}, b"<Error><Code>InvalidObjectState</Code></Error>", "InvalidObjectState"),
+        (404, {}, b"", "NotFound"),
+        (404, {"x-amz-delete-marker": "true"}, b"", "DeleteMarker"),
+        (412, {}, b"", "PreconditionFailed"),
+        (503, {}, b"<html>busy", "SlowDown"),
+        (500, {}, b"", "Http500"),
+    ],
+)
+def test_every_refusal_has_a_code(status: int, headers: dict[str, str], body: bytes, code: str) -> None:
+    error = wire.error_of(op.HeadObject("b", "k"), wire.Reply(status, headers, body))
+    assert (error.status, error.code, error.operation) == (status, code, "HeadObject")
+
+
+def test_an_error_is_one_line_with_place_reason_and_request_id() -> None:
+    body = b"<Error><Code>AccessDenied</Code><Message>Access\nDenied</Message><RequestId>4442587FB7D0A2F9</RequestId></Error>"
+    error = wire.error_of(op.HeadObject("models", "m-1/a b"), wire.Reply(403, {}, body))
+    assert str(error) == (
+        "HeadObject s3://models/m-1/a b: AccessDenied: Access Denied [request id 4442587FB7D0A2F9]"
+        "; these credentials may not do this (--profile chooses others)"
+    )
+
+
+def test_a_head_tells_all_that_a_copy_must_carry() -> None:
+    headers = {
+        "etag": '"e-2"',
+        "content-length": "7",
+        "last-modified": "Wed, 15 Nov 2023 22:13:20 GMT",
+        "content-type": "text/plain",
+        "expires": "never",
+        "x-amz-website-redirect-location": "/x",
+        "x-amz-meta-run": "12",
+        "x-amz-version-id": "v",
+        "x-amz-checksum-crc64nvme": "AAAA",
+        "x-amz-checksum-type": "FULL_OBJECT",
+        "x-amz-mp-parts-count": "2",
+        "x-amz-tagging-count": "3",
+        "x-amz-restore": 'ongoing-request="true"',
+        "x-amz-server-side-encryption": "aws:kms",
+        "date": "Wed, 15 Nov 2023 22:13:21 GMT",
+    }
+    assert wire.decode(op.HeadObject("b", "k"), wire.Reply(200, headers)) == op.ObjectHead(
+        etag="e-2",
+        size=7,
+        last_modified=1_700_086_400.0,
+        version_id="v",
+        storage_class="STANDARD",
+        headers={"content-type": "text/plain", "expires": "never", "x-amz-website-redirect-location": "/x"},
+        metadata={"run": "12"},
+        checksums={"CRC64NVME": "AAAA"},
+        checksum_type="FULL_OBJECT",
+        parts=2,
+        tag_count=3,
+        restore='ongoing-request="true"',
+        encryption="aws:kms",
+    )
+
+
+def test_a_range_tells_the_size_of_the_whole() -> None:
+    head = wire.head_of({"content-length": "10", "content-range": "bytes 0-9/12345"})
+    assert head.size == 12_345
+
+
+def test_a_listing_asks_which_archived_versions_can_be_read() -> None:
+    headers = dict(wire.encode(op.ListVersions("b")).headers)
+    assert headers["x-amz-optional-object-attributes"] == "RestoreStatus"
