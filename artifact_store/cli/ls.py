@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from artifact_store.history.state import KeyState
 
 SHORT = 8
-"""Characters of a version id on a terminal: enough to tell versions of a key apart."""
+"""Characters of a version id on a terminal. The last ones, since some servers begin ids with the time."""
 MARKS = {Flag.UNSETTLED: "?", Flag.TIE: "="}
 MEANINGS = {
     Flag.UNSETTLED: "may not have been visible at T: their multipart upload began shortly before (--settled takes the "
@@ -73,10 +73,15 @@ def line(found: KeyState) -> str:
     then = found.then
     assert then is not None  # noqa: S101 - the caller shows only what was there
     out = sys.stdout
-    version = then.version_id[:SHORT].ljust(SHORT) if out.isatty() else then.version_id
+    version = short(then.version_id) if out.isatty() else then.version_id
     mark = next((mark for flag, mark in MARKS.items() if flag in found.flags), " ")
     archive = f"  [{then.storage_class}]" if then.storage_class != "STANDARD" else ""
     return (
         f"{show(then.last_modified)} {size(then.size):>9} {paint(version, 'dim', out)} "
         f"{paint(mark, 'yellow', out)} {printable(found.key)}{paint(archive, 'cyan', out)}"
     )
+
+
+def short(version_id: str) -> str:
+    """Enough of an id to tell a key's versions apart."""
+    return version_id.ljust(SHORT) if len(version_id) <= SHORT else "…" + version_id[1 - SHORT :]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import ceil
 from typing import TYPE_CHECKING
 
 from artifact_store.cli.output import duration, number, size
@@ -31,17 +32,18 @@ def counting(doing: str) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def bar(doing: str) -> Iterator[Callable[[Progress], None]]:
-    """A function to be told how far a plan is carried out. doing: "restoring"."""
+def bar() -> Iterator[Callable[[Progress], None]]:
+    """A function to be told how far a plan is carried out."""
     if not sys.stderr.isatty():
         yield lambda state: None
         return
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+    from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn(doing), BarColumn(bar_width=16), TaskProgressColumn(), TextColumn("{task.fields[told]}"))
+    # Bar and words fit 80 columns.
+    columns = (BarColumn(bar_width=16), TextColumn("{task.fields[told]}"))
     with Bars(*columns, console=_console(), transient=True) as bars:
-        task = bars.add_task(doing, total=1.0, told="")
+        task = bars.add_task("", total=1.0, told="")
 
         def on_progress(state: Progress) -> None:
             done = share(state)
@@ -57,14 +59,14 @@ def share(state: Progress) -> float:
 
 
 def told(state: Progress, seconds: float) -> str:
-    """The words beside the bar: "1,234/2,000 keys  1.2 GiB of 3.4 GiB  210 MiB/s  12 s left"."""
+    """The words beside the bar: "123/2,000 keys  1.2 GiB of 3.4 GiB  210 MiB/s  12 s left"."""
     words = [f"{state.keys:,}/{number(state.keys_total, 'key')}"]
     if state.bytes_total:
         words.append(f"{size(state.bytes)} of {size(state.bytes_total)}")
     if seconds >= 1 and state.keys:
         words.append(rate(state.keys, state.bytes, seconds))
         done = share(state)
-        words.append(f"{duration(seconds / done - seconds)} left")
+        words.append(f"{duration(ceil(seconds / done - seconds))} left")
     return "  ".join(words)
 
 

@@ -223,7 +223,7 @@ class _Run:
         from artifact_store.restore.journal import Journal
 
         began = time.monotonic()
-        with bar("restoring") as on_progress:
+        with bar() as on_progress:
             report = carry_out(
                 self.s3,
                 self.plan,

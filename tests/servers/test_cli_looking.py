@@ -293,7 +293,7 @@ def test_on_a_terminal_version_ids_are_short_and_keys_whole(story):
     arguments = ("ls", story.address, "--at", BEFORE, "--endpoint-url", story.server.endpoint)
     shown = on_terminal(*arguments, columns=60, env={"NO_COLOR": "1"}).out
     version = story.ids[SHARD.format(1)][0]
-    assert f"2026-05-04T13:30:00Z   1.5 KiB {version[:8]}   {SHARD.format(1)}\n" in shown
+    assert f"2026-05-04T13:30:00Z   1.5 KiB …{version[-7:]}   {SHARD.format(1)}\n" in shown
     assert version not in shown
 
 
