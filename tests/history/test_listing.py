@@ -1,0 +1,169 @@
+"""The parallel listing against a model of S3: each key once, in order, whole, whatever the keys and page sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from artifact_store.errors import S3Error
+from artifact_store.history.listing import History, list_histories, list_history
+from artifact_store.s3 import operations as op
+from tests.restore.memory import MemoryS3
+
+BUCKET = "bkt"
+LETTERS = "ab/-. 09\U0001f600\uffee"
+"""Few, so that folders, siblings of folders and common beginnings abound; two that sort differently in UTF-16."""
+
+
+class SmallPages(MemoryS3):
+    """S3 that never sends more than so many entries at once, as it may (ListObjectVersions, API reference)."""
+
+    def __init__(self, most: int, **more: Any) -> None:
+        super().__init__(**more)
+        self.most = most
+
+    def _answer(self, operation: op.Operation) -> Any:
+        if isinstance(operation, op.ListVersions):
+            operation = op.ListVersions(
+                operation.bucket,
+                operation.prefix,
+                operation.delimiter,
+                operation.key_marker,
+                operation.version_id_marker,
+                min(operation.max_keys, self.most),
+            )
+        return super()._answer(operation)
+
+
+def fill(s3: MemoryS3, keys: list[tuple[str, int]]) -> None:
+    """Each key with so many entries, every third a marker."""
+    for key, count in keys:
+        for number in range(count):
+            if number % 3 == 2:
+                s3.delete(key)
+            else:
+                s3.put(key, b"%d" % number)
+
+
+def expected(s3: MemoryS3, prefix: str) -> list[tuple[str, list[op.Entry]]]:
+    keys = sorted(key for key in s3.buckets[BUCKET].keys if key.startswith(prefix))
+    return [(key, [stored.entry for stored in s3._listed(BUCKET, key)]) for key in keys]
+
+
+def listed(histories: Iterator[History]) -> list[tuple[str, list[op.Entry]]]:
+    return [(history.key, history.entries) for history in histories]
+
+
+key_names = st.text(LETTERS, min_size=1, max_size=7)
+filled = st.lists(st.tuples(key_names, st.integers(1, 5)), max_size=60, unique_by=lambda pair: pair[0])
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(filled, st.integers(1, 9), st.integers(0, 9), st.text(LETTERS, max_size=2))
+def test_every_key_comes_once_in_byte_order_with_its_entries_newest_first(
+    keys: list[tuple[str, int]], most: int, seed: int, prefix: str
+) -> None:
+    s3 = SmallPages(most, seed=seed)
+    fill(s3, keys)
+    assert listed(list_histories(s3, BUCKET, prefix)) == expected(s3, prefix)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(filled, st.integers(1, 9), st.integers(0, 9), st.text(LETTERS, max_size=2))
+def test_no_entry_is_lost_where_versions_come_before_markers(
+    keys: list[tuple[str, int]], most: int, seed: int, prefix: str
+) -> None:
+    s3 = SmallPages(most, seed=seed, interleaved=False)
+    fill(s3, keys)
+    found = list(list_histories(s3, BUCKET, prefix))
+
+    def as_set(entries: list[op.Entry]) -> set[str]:
+        return {entry.version_id for entry in entries}
+
+    assert [(h.key, as_set(h.entries)) for h in found] == [(k, as_set(e)) for k, e in expected(s3, prefix)]
+    assert sum(len(history.entries) for history in found) == sum(len(e) for _, e in expected(s3, prefix))
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.sampled_from(["flat", "deep", "numbered", "hex", "dated", "one folder"]),
+    st.integers(200, 600),
+    st.integers(1, 4),
+    st.integers(0, 99),
+)
+def test_shapes_that_people_store_are_listed_whole(shape: str, count: int, versions: int, seed: int) -> None:
+    names = {
+        "flat": lambda n: f"{n * 7919 % 100_003:x}",
+        "deep": lambda n: f"m/{n % 7}/{n % 5}/{n}/w.bin",
+        "numbered": lambda n: f"ckpt-{n:06d}.pt",
+        "hex": lambda n: f"blobs/{n * 2654435761 % 2**32:08x}",
+        "dated": lambda n: f"2026/{n % 12 + 1:02d}/{n % 28 + 1:02d}/run-{n}/model.safetensors",
+        "one folder": lambda n: f"models/m-{n // 9}-of-100/part-{n % 9}",
+    }
+    s3 = SmallPages(20, seed=seed)
+    fill(s3, [(names[shape](n), versions) for n in range(count)])
+    assert listed(list_histories(s3, BUCKET)) == expected(s3, "")
+
+
+def test_a_listing_in_parallel_costs_few_requests_more_than_one_in_a_row() -> None:
+    s3 = SmallPages(100, seed=1)
+    fill(s3, [(f"models/m-{n:03d}/part-{part}", 2) for n in range(200) for part in range(10)])
+    entries = sum(len(history.entries) for history in list_histories(s3, BUCKET))
+    assert entries == 4000
+    assert 40 <= len(s3.sent) <= 40 * 3
+
+
+def test_a_listing_that_fits_a_page_costs_one_request() -> None:
+    s3 = MemoryS3()
+    fill(s3, [(f"k{n}", 2) for n in range(300)])
+    assert len(list(list_histories(s3, BUCKET))) == 300
+    assert len(s3.sent) == 1
+
+
+def test_an_empty_bucket_has_no_histories() -> None:
+    assert list(list_histories(MemoryS3(), BUCKET)) == []
+
+
+def test_a_missing_bucket_is_an_error() -> None:
+    with pytest.raises(S3Error):
+        list(list_histories(MemoryS3(), "none"))
+
+
+def test_a_failing_page_ends_the_listing_instead_of_leaving_a_gap() -> None:
+    s3 = SmallPages(10, seed=3)
+    fill(s3, [(f"k{n:03d}", 1) for n in range(300)])
+
+    def fail(operation: op.Operation) -> None:
+        if len(s3.sent) == 12:
+            raise S3Error("no", status=500, code="InternalError")
+
+    s3.before = fail
+    with pytest.raises(S3Error):
+        list(list_histories(s3, BUCKET))
+
+
+def test_a_listing_that_is_not_read_to_its_end_asks_for_no_more_than_it_may_hold() -> None:
+    s3 = SmallPages(1)
+    fill(s3, [(f"k{n:04d}", 1) for n in range(2000)])
+    histories = list_histories(s3, BUCKET)
+    assert next(histories).key == "k0000"
+    assert len(s3.sent) < 500
+    asked = len(s3.sent)
+    histories.close()
+    assert len(s3.sent) == asked
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 1000])
+def test_one_key_is_found_among_its_neighbours(most: int) -> None:
+    s3 = SmallPages(most)
+    fill(s3, [("a", 2), ("a/b", 1), ("a-b", 1), ("ab", 2), ("b", 5)])
+    for key in ("a", "a/b", "ab", "b"):
+        history = list_history(s3, BUCKET, key)
+        assert history is not None
+        assert (history.key, history.entries) == (key, [stored.entry for stored in s3._listed(BUCKET, key)])
+    assert list_history(s3, BUCKET, "a/") is None
+    assert list_history(s3, BUCKET, "zzz") is None
