@@ -1,0 +1,128 @@
+"""Deploying a Pulumi project to the embedded AWS, with the real engine or without.
+
+Owns the way from a project's folder and a stack's name to its outputs. With a `pulumi` command on PATH or in `.tools/`
+the real engine does it; without, `monitor` runs the same program in this process. Works on a copy of the stack files,
+since the engine writes into them.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from artifact_store.embedded.cloud import EmbeddedAws
+
+if TYPE_CHECKING:
+    from pulumi.automation import Stack
+
+PASSPHRASE = "embedded"
+PROJECT = "artifact-store"
+
+
+@dataclass
+class Deployment:
+    """outputs: the stack's. by: what deployed it, such as "pulumi v3.274.1" or "in-process monitor"."""
+
+    outputs: dict[str, Any] = field(default_factory=dict)
+    by: str = ""
+    resources: int = 0
+
+
+def command(project: Path) -> Path | None:
+    """The `pulumi` command: on PATH, or in the project's `.tools/`."""
+    found = shutil.which("pulumi")
+    built = project / ".tools" / "pulumi"
+    return Path(found) if found else built if built.is_file() else None
+
+
+@contextmanager
+def deployed(project: Path, stack: str, aws: EmbeddedAws) -> Iterator[Deployment]:
+    """Deploy, and destroy on the way out whatever happens in between."""
+    if command(project) is None:
+        from artifact_store.embedded.monitor import run
+
+        with environment(aws.environment):
+            outputs, resources = run(project, stack, aws)
+            yield Deployment(outputs, "in-process monitor", resources)
+        return
+    with engine(project, stack, aws) as handle:
+        try:
+            result = handle.up()
+            outputs = {name: output.value for name, output in result.outputs.items()}
+            resources = sum((result.summary.resource_changes or {}).values())
+            yield Deployment(outputs, f"pulumi {handle.workspace.pulumi_version}", resources)
+        finally:
+            handle.destroy()
+
+
+@contextmanager
+def engine(project: Path, stack: str, aws: EmbeddedAws, config: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """A stack of the project on the real engine, for the Automation API: its own state, nothing deployed yet.
+
+    config: values beside those of the stack file, by full key ("artifact-store:throwAway"), objects as JSON.
+    """
+    from pulumi import automation as auto
+
+    pulumi = command(project)
+    if pulumi is None:
+        raise FileNotFoundError("no pulumi command on PATH or in .tools/; `make engine` builds it")
+    with tempfile.TemporaryDirectory(prefix="artifact-store-engine-") as name:
+        folder = Path(name)
+        work, state, plugins = folder / "project", folder / "state", folder / "bin"
+        for made in (work, state, plugins):
+            made.mkdir()
+        for path in project.glob("Pulumi*.yaml"):
+            shutil.copy(path, work)
+        plugin = plugins / "pulumi-resource-aws"
+        plugin.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m artifact_store.embedded.provider "$@"\n')
+        plugin.chmod(0o755)
+        variables = {
+            **aws.environment,
+            "PATH": os.pathsep.join([str(plugins), str(pulumi.parent), os.environ.get("PATH", "")]),
+            "PULUMI_BACKEND_URL": f"file://{state}",
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            "PULUMI_HOME": str(folder / "home"),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        }
+        with environment(variables):
+            handle = auto.create_or_select_stack(
+                stack,
+                project_name=PROJECT,
+                program=program(project),
+                opts=auto.LocalWorkspaceOptions(work_dir=str(work), env_vars=variables),
+            )
+            for key, value in (config or {}).items():
+                handle.set_config(key, auto.ConfigValue(value))
+            yield handle
+
+
+def program(project: Path) -> Any:
+    """The project's `__main__.py` as a function; imports of the project itself work from anywhere."""
+
+    def run() -> None:
+        runpy.run_path(str(project / "__main__.py"), run_name="__main__")
+
+    return run
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables and take away every other AWS_ and PULUMI_ one; put all back afterwards."""
+    saved = dict(os.environ)
+    for name in [n for n in os.environ if n.startswith(("AWS_", "PULUMI_"))]:
+        del os.environ[name]
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)

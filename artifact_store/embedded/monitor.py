@@ -1,0 +1,116 @@
+"""A resource monitor in this process: the project's program runs against it where there is no Pulumi engine.
+
+Owns what a program needs of an engine to be deployed once: config, resources made in the order of their dependencies,
+functions answered, outputs collected. Knows no state, no diff and no update, and says so by its name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+from google.protobuf import json_format
+from pulumi.runtime import mocks, settings
+from pulumi.runtime.stack import run_in_stack
+
+from artifact_store.config import PROJECT
+from artifact_store.embedded import table
+from artifact_store.embedded.cloud import EmbeddedAws
+from artifact_store.embedded.deploy import program
+from artifact_store.embedded.table import Aws, Props
+from artifact_store.errors import ConfigError, Refused
+
+
+class Monitor(mocks.MockMonitor, mocks.Mocks):
+    """Makes each registered resource on the embedded AWS, through the one table of types."""
+
+    def __init__(self, aws: Aws) -> None:
+        super().__init__(self)
+        self._aws, self._lock = aws, threading.Lock()
+        self.outputs: Props = {}
+        self.made: list[tuple[str, str]] = []
+        """(type, id) of every resource, in the order made."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, Props]:
+        props = {k: v for k, v in args.inputs.items() if v is not None}
+        if not args.typ.startswith("aws:"):
+            return None, props
+        kind = table.find(args.typ)
+        if kind.name is not None and kind.name.field not in props:
+            props[kind.name.field] = kind.name.of(args.name, f"{settings.get_stack()}/{args.name}".encode())
+        problems = kind.problems(props)
+        if problems:
+            raise Refused(f"{args.typ} {args.name}: {problems[0][1]}")
+        placed = {**props, "region": props.get("region") or self._aws.region}
+        with self._lock:
+            resource_id = kind.create(self._aws, placed)
+            self.made.append((args.typ, resource_id))
+        return resource_id, kind.read(self._aws, resource_id, props) or props
+
+    def call(self, args: mocks.MockCallArgs) -> Any:
+        return table.invoke(self._aws, args.token)
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        if "::pulumi:pulumi:Stack::" in request.urn:
+            self.outputs = _plain(json_format.MessageToDict(request.outputs))
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+
+
+def run(project: Path, stack: str, aws: EmbeddedAws) -> tuple[Props, int]:
+    """Run the project's program to its end: (outputs, number of AWS resources made)."""
+    config = stack_config(project, stack)
+    region = config.get("aws:region") or aws.region
+    monitor = Monitor(Aws(aws.endpoint, region))
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    logger = logging.getLogger("artifact-store-monitor")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    pulumi.runtime.set_all_config(config, [])
+    mocks.set_mocks(monitor, project=PROJECT, stack=stack, preview=False, logger=logger, monitor=monitor)
+    settings.set_root_resource(None)  # type: ignore[arg-type]  # run_in_stack makes the real one
+    main = program(project)
+    try:
+        loop.run_until_complete(run_in_stack(main))
+    finally:
+        # After a failing program the next one in this process would wait for its outputs for ever.
+        settings.SETTINGS.rpc_manager.clear()
+        settings.SETTINGS.outputs.clear()
+        loop.close()
+    return monitor.outputs, len(monitor.made)
+
+
+def stack_config(project: Path, stack: str) -> dict[str, str]:
+    """What the engine would hand to the program: the stack file's values over the project file's defaults, objects as
+    JSON. Raises ConfigError where there is no such stack, or a value is encrypted."""
+    path = project / f"Pulumi.{stack}.yaml"
+    if not path.is_file():
+        raise ConfigError([f"stack {stack!r}: {path.name} does not exist"])
+    declared = (yaml.safe_load((project / "Pulumi.yaml").read_text(encoding="utf-8")) or {}).get("config") or {}
+    values = {f"{PROJECT}:{k}": d["default"] for k, d in declared.items() if isinstance(d, dict) and "default" in d}
+    values |= (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("config") or {}
+    secret = [key for key, value in values.items() if '"secure"' in json.dumps(value)]
+    if secret:
+        raise ConfigError(
+            [f"stack {stack}: {key}: is encrypted, and only the Pulumi engine can decrypt" for key in secret]
+        )
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items() if v is not None}
+
+
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+"""Marks special values on the wire (pulumi/pulumi, sdk/python, runtime/rpc.py)."""
+
+
+def _plain(value: Any) -> Any:
+    """Secrets unwrapped, whole numbers whole."""
+    if isinstance(value, dict):
+        return _plain(value["value"]) if SIGNATURE in value else {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
