@@ -25,8 +25,8 @@ second = (
     if store.second_region
     else None
 )
-backup_role = BackupRole("backup-role", "backup")
-restore_role = BackupRole("restore-role", "restore")
+backup_role = BackupRole("backup-role", "backup", protected=store.protected)
+restore_role = BackupRole("restore-role", "restore", protected=store.protected)
 plan = BackupPlan(
     "plan",
     plan_name=store.plan_name,

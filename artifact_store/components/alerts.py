@@ -13,6 +13,7 @@ import pulumi
 import pulumi_aws as aws
 
 from artifact_store.components import policy
+from artifact_store.components.engine import guarded
 from artifact_store.components.key import EncryptionKey
 
 SERVICES = ("backup.amazonaws.com", "events.amazonaws.com")
@@ -37,7 +38,7 @@ class Alerts(pulumi.ComponentResource):
         protected: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("artifact-store:index:Alerts", name, None, opts)
+        super().__init__("artifact-store:index:Alerts", name, None, guarded(opts, protected))
         child = pulumi.ResourceOptions(parent=self)
         account = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
         # The AWS-managed key of SNS cannot be used by services that publish (SNS guide, sns-key-management).
@@ -59,7 +60,12 @@ class Alerts(pulumi.ComponentResource):
         )
         for index, email in enumerate(emails):
             aws.sns.TopicSubscription(
-                f"{name}-email-{index}", topic=topic.arn, protocol="email", endpoint=email, opts=child
+                f"{name}-email-{index}",
+                topic=topic.arn,
+                protocol="email",
+                endpoint=email,
+                # Who is told changes often and costs nothing to put back.
+                opts=pulumi.ResourceOptions(parent=self, protect=False),
             )
         for event, (detail_type, detail) in EVENTS.items():
             rule = aws.cloudwatch.EventRule(

@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 from artifact_store import design
 from artifact_store.components import policy
+from artifact_store.components.engine import guarded
 from artifact_store.components.key import EncryptionKey
 
 OWNERSHIP = "BucketOwnerEnforced"
@@ -27,10 +28,8 @@ class VersionedBucket(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: design.Bucket, *, protected: bool, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("artifact-store:index:VersionedBucket", name, None, opts)
+        super().__init__("artifact-store:index:VersionedBucket", name, None, guarded(opts, protected))
         child = pulumi.ResourceOptions(parent=self)
-        # Losing versioning or EventBridge stops the continuous backup, so they are as protected as the bucket.
-        guarded = pulumi.ResourceOptions(parent=self, protect=protected)
         adopted = args.adopt is not None
         bucket = aws.s3.Bucket(
             name,
@@ -47,7 +46,7 @@ class VersionedBucket(pulumi.ComponentResource):
             f"{name}-versioning",
             bucket=bucket.id,
             versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
-            opts=guarded,
+            opts=child,
         )
         aws.s3.BucketOwnershipControls(
             f"{name}-ownership",
@@ -86,9 +85,7 @@ class VersionedBucket(pulumi.ComponentResource):
             # Rules on noncurrent versions mean nothing before versioning is on.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
         )
-        notification = aws.s3.BucketNotification(
-            f"{name}-notification", bucket=bucket.id, eventbridge=True, opts=guarded
-        )
+        notification = aws.s3.BucketNotification(f"{name}-notification", bucket=bucket.id, eventbridge=True, opts=child)
         self.bucket, self.arn, self.ready = bucket.bucket, bucket.arn, [versioning, notification]
         self.register_outputs({"bucket": self.bucket, "arn": self.arn})
 

@@ -10,6 +10,15 @@ from artifact_store.design import Design
 from artifact_store.promise import Row, promise, text
 
 
+def guarded(opts: pulumi.ResourceOptions | None, protected: bool) -> pulumi.ResourceOptions:
+    """Options of a component whose children are protected with it, but for those that say otherwise.
+
+    The engine deletes what is not protected before it refuses the rest, so a refused `pulumi destroy` would take the
+    vault's lock and the backup selection with it if only bucket and vault were protected.
+    """
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=protected or None))
+
+
 def announce(store: Design, warnings: Sequence[str]) -> list[Row]:
     """Print warnings and promise, so that who reads a preview sees what it promises. Returns the promise."""
     for warning in warnings:

@@ -12,6 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from artifact_store.components import policy
+from artifact_store.components.engine import guarded
 
 DELETION_WINDOW_DAYS = 30
 """The longest KMS allows (KMS API reference, ScheduleKeyDeletion)."""
@@ -32,7 +33,7 @@ class EncryptionKey(pulumi.ComponentResource):
         services: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("artifact-store:index:EncryptionKey", name, None, opts)
+        super().__init__("artifact-store:index:EncryptionKey", name, None, guarded(opts, protected))
         caller = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self))
         partition = aws.get_partition_output(opts=pulumi.InvokeOutputOptions(parent=self))
         root = pulumi.Output.concat("arn:", partition.partition, ":iam::", caller.account_id, ":root")

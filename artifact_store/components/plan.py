@@ -12,6 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from artifact_store import design
+from artifact_store.components.engine import guarded
 
 
 class BackupPlan(pulumi.ComponentResource):
@@ -33,12 +34,12 @@ class BackupPlan(pulumi.ComponentResource):
         protected: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("artifact-store:index:BackupPlan", name, None, opts)
+        super().__init__("artifact-store:index:BackupPlan", name, None, guarded(opts, protected))
         plan = aws.backup.Plan(
             name,
             name=plan_name,
             rules=[_rule(rule, vault, copy_vault_arn) for rule in rules],
-            opts=pulumi.ResourceOptions(parent=self, protect=protected),
+            opts=pulumi.ResourceOptions(parent=self),
         )
         aws.backup.Selection(
             f"{name}-selection",

@@ -12,6 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from artifact_store.components import policy
+from artifact_store.components.engine import guarded
 
 SERVICE = "backup.amazonaws.com"
 MANAGED_POLICIES = {
@@ -28,9 +29,14 @@ class BackupRole(pulumi.ComponentResource):
     ready: list[pulumi.Resource]
 
     def __init__(
-        self, name: str, purpose: Literal["backup", "restore"], opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        purpose: Literal["backup", "restore"],
+        *,
+        protected: bool,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("artifact-store:index:BackupRole", name, None, opts)
+        super().__init__("artifact-store:index:BackupRole", name, None, guarded(opts, protected))
         child = pulumi.ResourceOptions(parent=self)
         partition = aws.get_partition_output(opts=pulumi.InvokeOutputOptions(parent=self)).partition
         role = aws.iam.Role(name, assume_role_policy=pulumi.Output.json_dumps(policy.assume_role(SERVICE)), opts=child)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pulumi
 
 from artifact_store import design
+from artifact_store.components.engine import guarded
 from artifact_store.components.vault import BackupVault
 
 
@@ -25,7 +26,7 @@ class SecondRegion(pulumi.ComponentResource):
         protected: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("artifact-store:index:SecondRegion", name, None, opts)
+        super().__init__("artifact-store:index:SecondRegion", name, None, guarded(opts, protected))
         vault = BackupVault(
             f"{name}-vault", args, protected=protected, region=region, opts=pulumi.ResourceOptions(parent=self)
         )

@@ -10,6 +10,7 @@ import pulumi_aws as aws
 
 from artifact_store import design
 from artifact_store.components import policy
+from artifact_store.components.engine import guarded
 from artifact_store.components.key import EncryptionKey
 
 NOTIFIED = (
@@ -40,7 +41,7 @@ class BackupVault(pulumi.ComponentResource):
         topic_arn: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("artifact-store:index:BackupVault", name, None, opts)
+        super().__init__("artifact-store:index:BackupVault", name, None, guarded(opts, protected))
         # A side resource is keyed by the vault's name: created before the old one is deleted, it would be deleted with
         # it. For the lock that means an unlocked vault.
         keyed = pulumi.ResourceOptions(parent=self, delete_before_replace=True)
@@ -84,7 +85,7 @@ class BackupVault(pulumi.ComponentResource):
                     delete_before_replace=True,
                     # A locked vault reads the cooling-off time back empty, which would plan a replacement that AWS
                     # refuses (hashicorp/terraform-provider-aws#46876).
-                    protect=compliance,
+                    protect=True if compliance else None,
                     ignore_changes=["changeableForDays"] if compliance else None,
                 ),
             )
@@ -95,7 +96,8 @@ class BackupVault(pulumi.ComponentResource):
                 sns_topic_arn=topic_arn,
                 backup_vault_events=list(NOTIFIED),
                 region=region,
-                opts=keyed,
+                # Any change of the events replaces it, and nothing is lost with it.
+                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, protect=False),
             )
         self.vault, self.arn = vault.name, vault.arn
         self.register_outputs({"vault": self.vault, "arn": self.arn})

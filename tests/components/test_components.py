@@ -144,13 +144,9 @@ class TestVersionedBucket:
         }
         assert plain["models-policy"].dependencies == {"models", "models-public-access"}
 
-    def test_what_a_backup_needs_is_as_protected_as_the_bucket(self) -> None:
+    def test_everything_a_backup_needs_is_as_protected_as_the_bucket(self) -> None:
         found = component(lambda: VersionedBucket("models", BUCKET, protected=True))
-        assert {r.name for r in found.found.values() if r.protect} == {
-            "models",
-            "models-versioning",
-            "models-notification",
-        }
+        assert all(r.protect for r in found.found.values())
         assert {r.name for r in found.found.values() if r.retained} == {"models"}
         assert "forceDestroy" not in found["models"].inputs
 
@@ -200,10 +196,11 @@ class TestBackupVault:
             "minRetentionDays": 7,
             "maxRetentionDays": 365,
         }
-        assert found["vault-lock"].protect is False
+        assert found["vault-lock"].protect is True
+        assert self.make(replace(VAULT, lock=GOVERNANCE), protected=False)["vault-lock"].protect is False
 
-    def test_compliance_lock_is_protected_and_its_cooling_off_time_is_never_changed(self) -> None:
-        found = self.make(replace(VAULT, lock=COMPLIANCE))
+    def test_compliance_lock_is_protected_anywhere_and_its_cooling_off_time_is_never_changed(self) -> None:
+        found = self.make(replace(VAULT, lock=COMPLIANCE), protected=False)
         assert found["vault-lock"].inputs["changeableForDays"] == 14
         assert found["vault-lock"].protect is True
         assert list(found["vault-lock"].request.ignoreChanges) == ["changeableForDays"]
@@ -281,7 +278,7 @@ class TestBackupRole:
         ],
     )
     def test_each_role_has_just_its_own_managed_policies(self, purpose: Any, policies: set[str]) -> None:
-        found = component(lambda: BackupRole("role", purpose))
+        found = component(lambda: BackupRole("role", purpose, protected=True))
         attached = found.of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
         assert {a.inputs["policyArn"] for a in attached} == policies
         assert json.loads(found["role"].inputs["assumeRolePolicy"])["Statement"] == [
@@ -290,7 +287,7 @@ class TestBackupRole:
 
     def test_policies_are_those_of_the_partition(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Recorder, "call", lambda self, args: {"partition": "aws-cn"})
-        found = component(lambda: BackupRole("role", "backup"))
+        found = component(lambda: BackupRole("role", "backup", protected=True))
         arn = found["role-s3"].inputs["policyArn"]
         assert arn == "arn:aws-cn:iam::aws:policy/AWSBackupServiceRolePolicyForS3Backup"
 
@@ -298,7 +295,7 @@ class TestBackupRole:
 class TestBackupPlan:
     def make(self, **changes: Any) -> Recorder:
         def program() -> None:
-            role = BackupRole("role", "backup")
+            role = BackupRole("role", "backup", protected=True)
             BackupPlan(
                 "plan",
                 **{
