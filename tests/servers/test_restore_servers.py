@@ -126,7 +126,9 @@ def test_copies_in_one_request_and_in_parts_keep_headers_metadata_and_tags(
         assert {name: head.get(name) for name in PROPERTIES} == PROPERTIES
         tags = world.boto.get_object_tagging(Bucket=world.bucket, Key=key)["TagSet"]
         assert "&".join(sorted(f"{tag['Key']}={tag['Value'].replace(' ', '%20')}" for tag in tags)) == TAGS
-        assert head["ETag"].strip('"') == etags[key]
+        if world.server.name == "moto":
+            # SeaweedFS makes other ETags for copied parts than for uploaded ones.
+            assert head["ETag"].strip('"') == etags[key]
     assert world.boto.list_multipart_uploads(Bucket=world.bucket).get("Uploads", []) == []
 
 
@@ -249,7 +251,10 @@ def test_a_killed_process_is_finished_by_a_second_run(
     assert report.complete, report
     assert report.already >= 11
     assert world.now(prefix) == world.at(prefix)
-    assert len(world.entries(prefix)) == before + plan.summary.changes
+    if world.server.honours_conditions:
+        # Without conditions, a request still under way when its process died may be carried out after the second run
+        # has looked.
+        assert len(world.entries(prefix)) == before + plan.summary.changes
 
 
 def test_lost_answers_busy_servers_and_resets_lose_nothing_and_write_nothing_twice(

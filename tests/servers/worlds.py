@@ -99,23 +99,28 @@ class World:
         before, after = before_and_after(self.server)
         if self.server.name == "moto":
             # Its listings cannot order what shares a second, so only what is about ties may share one.
-            first = {key: found[:-1] for key, found in before.items() if not key.startswith("second/")}
-            last = {key: found[-1:] if key in first else found for key, found in before.items()}
+            tied = {key: found for key, found in before.items() if key.startswith("second/")}
+            first = {key: found[:-1] for key, found in before.items() if key not in tied}
+            last = {key: found[-1:] for key, found in before.items() if key not in tied}
             self._at(MOTO_T - 10, lambda: self._perform(first))
+            self._at(MOTO_T, lambda: self._before(tied), tick=True)
             self._at(MOTO_T, lambda: self._before(last))
+            self._at(MOTO_T, self._upload_before)
             self.instant = float(MOTO_T)
             self._at(MOTO_T + 100, lambda: self._perform({key: found[:-1] for key, found in after.items()}))
             self._at(MOTO_T + 200, lambda: self._after({key: found[-1:] for key, found in after.items()}))
         else:
+            # What must share a second comes first, while the second is young.
             _next_second()
-            self._before(before)
+            self._before(dict(sorted(before.items(), key=lambda item: not item[0].startswith("second/"))))
+            self._upload_before()
             self.instant = float(int(time.time()))
             _next_second()
             self._after(after)
 
     @staticmethod
-    def _at(second: int, happens: Callable[[], None]) -> None:
-        with time_machine.travel(second, tick=False):
+    def _at(second: int, happens: Callable[[], None], *, tick: bool = False) -> None:
+        with time_machine.travel(second, tick=tick):
             happens()
 
     def at(self, prefix: str) -> dict[str, bytes]:
@@ -150,15 +155,15 @@ class World:
         return self.boto.complete_multipart_upload(**name, MultipartUpload={"Parts": etags})["VersionId"]  # type: ignore[arg-type]
 
     def _before(self, events: dict[str, list[bytes | None]]) -> None:
-        # The tie-breaking keys first, while the second is young.
-        self._perform({key: found for key, found in events.items() if key.startswith("second/")})
-        self._perform({key: found for key, found in events.items() if not key.startswith("second/")})
-        self.boto.put_object(Bucket=self.bucket, Key="props/one", Body=b"one", Tagging=TAGS, **PROPERTIES)  # type: ignore[arg-type]
-        self.upload("props/parts", LARGE_PARTS, Tagging=TAGS, **PROPERTIES)
-        self.upload("multi/model", PARTS)
+        self._perform(events)
         for key, found in events.items():
             if found[-1] is not None:
                 self.expected[key] = found[-1]
+
+    def _upload_before(self) -> None:
+        self.boto.put_object(Bucket=self.bucket, Key="props/one", Body=b"one", Tagging=TAGS, **PROPERTIES)  # type: ignore[arg-type]
+        self.upload("props/parts", LARGE_PARTS, Tagging=TAGS, **PROPERTIES)
+        self.upload("multi/model", PARTS)
         self.expected |= {
             "props/one": b"one",
             "props/parts": b"".join(LARGE_PARTS),
