@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -61,6 +62,8 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         # A key may hold what the terminal's encoding lacks; that must not end the command.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    # A job that is told to end says what is done and what is not, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

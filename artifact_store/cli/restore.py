@@ -63,6 +63,7 @@ def plan(
         allow_empty=allow_empty,
     )
     target = opt.Target(profile, region, endpoint_url)
+    _check_free(out)
     with target.connect() as s3:
         made = _make(s3, scope, instant, out, choices, to)
     summary.explain(made)
@@ -83,10 +84,12 @@ def apply(
     endpoint_url: opt.Endpoint = None,
 ) -> int:
     """Do what a plan says, and prove it. Run it again to finish a run that was cut off."""
+    from artifact_store.cli import summary
     from artifact_store.restore.planfile import read_plan
 
     _check_proof(no_verify=no_verify, deep=deep)
     known, target = read_plan(file), opt.Target(profile, region, endpoint_url)
+    summary.explain(known)
     with target.connect(rate) as s3:
         return _Run(s3, known, target, as_json=as_json).go(thaw=thaw, prove=not no_verify, deep=deep)
 
@@ -274,6 +277,21 @@ def _archived(made: Plan) -> int:
 def _check_proof(*, no_verify: bool, deep: bool) -> None:
     if no_verify and deep:
         raise UsageError("--deep says how to verify and --no-verify not to; leave one out")
+
+
+def _check_free(out: Path) -> None:
+    """A plan may be made anew, but nothing else is written over, nor a plan that has been carried out."""
+    from artifact_store.restore.journal import Journal
+    from artifact_store.restore.planfile import read_plan
+
+    journal = Journal.beside(out)
+    if journal.exists():
+        raise Refused(f"{out} has been carried out, as {journal} tells; name another file with --out")
+    if out.exists():
+        try:
+            read_plan(out)
+        except UsageError as error:
+            raise Refused(f"{out} exists and is no plan; name another file with --out") from error
 
 
 def _plan_path(scope: Scope, instant: float) -> Path:

@@ -195,6 +195,25 @@ def test_a_plan_is_read_as_json_lines(run, story, tmp_path):
     ]
 
 
+def test_a_plan_is_written_over_a_plan_but_over_nothing_else(run, story, tmp_path):
+    plan = tmp_path / "m-1.plan"
+    arguments = ("plan", story.address, "--at", BEFORE, "--out", plan)
+    plan.write_text("my notes")
+    code, _, err = run(*arguments)
+    assert (code, err) == (4, f"error: {plan} exists and is no plan; name another file with --out\n")
+    assert plan.read_text() == "my notes"
+    plan.unlink()
+    assert run(*arguments)[0] == run(*arguments)[0] == 0
+    assert run("apply", plan)[0] == 0
+    done = plan.read_bytes()
+    code, _, err = run(*arguments)
+    assert (code, err) == (
+        4,
+        f"error: {plan} has been carried out, as {plan}.journal tells; name another file with --out\n",
+    )
+    assert plan.read_bytes() == done
+
+
 def test_an_edited_plan_is_refused(run, story, tmp_path):
     plan = tmp_path / "m-1.plan"
     run("plan", story.address, "--at", BEFORE, "--out", plan)
@@ -215,10 +234,10 @@ def test_what_someone_wrote_meanwhile_is_kept_and_told(run, story, tmp_path):
     boto.put_object(Bucket=story.bucket, Key=SHARD.format(2), Body=b"someone's work")
     code, _, err = run("apply", plan)
     assert code == 3
-    told = err.splitlines()
+    told = err.splitlines()[-2:]
     command = f"artifact-store apply {plan} --endpoint-url {story.server.endpoint}"
-    assert told[1] == f"error: 1 key not restored, all others are; try again with: {command}"
-    assert told[2].startswith(f"  {SHARD.format(2)}: changed since the plan was made")
+    assert told[0] == f"error: 1 key not restored, all others are; try again with: {command}"
+    assert told[1].startswith(f"  {SHARD.format(2)}: changed since the plan was made")
     assert model(story) == {**MODEL, SHARD.format(2): b"someone's work"}
 
 
@@ -296,7 +315,8 @@ def test_a_key_that_fails_is_listed_the_rest_is_done_and_a_second_run_finishes(s
         assert model(story) == MODEL
 
 
-def test_an_interrupt_ends_at_once_says_what_is_left_and_a_second_run_finishes(story, state):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_at_once_says_what_is_left_and_a_second_run_finishes(story, state, number):
     with FaultProxy(story.server.endpoint) as proxy:
         proxy.choose = lambda seen: Delay(30) if seen.method == "PUT" and "00002-of" in seen.target else None
         arguments = ["restore", story.address, "--at", BEFORE, "--yes", "--endpoint-url", proxy.endpoint]
@@ -305,7 +325,7 @@ def test_an_interrupt_ends_at_once_says_what_is_left_and_a_second_run_finishes(s
         while not proxy.faults and time.monotonic() < deadline:
             time.sleep(0.01)
         interrupted = time.monotonic()
-        child.send_signal(signal.SIGINT)
+        child.send_signal(number)
         err = child.communicate(timeout=20)[1].decode()
         assert time.monotonic() - interrupted < 2
         assert child.returncode == 130

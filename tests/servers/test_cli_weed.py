@@ -1,0 +1,93 @@
+"""The whole way on a server that keeps S3's order and conditions: find the accident, look, restore, prove; also with
+odd keys, and after a run that was killed."""
+
+import json
+import os
+import shlex
+import subprocess
+import time
+
+import pytest
+
+from tests.cli.terminal import COMMAND, piped
+from tests.servers.conftest import new_bucket
+from tests.servers.fault_proxy import Delay, FaultProxy
+from tests.servers.story import Story
+
+ODD = [
+    "m/a b",
+    "m/a%20b",
+    "m/a+b",
+    "m/ü/日本",
+    "m/~'\"<&>",
+    "m/" + "x" * 200,
+]
+FILES = {key: f"first {key}".encode() for key in [*ODD, *(f"m/shard-{i:02}" for i in range(30))]}
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "artifact-store"
+
+
+@pytest.fixture
+def story(weed):
+    """A model, then a bad push at least two seconds later: this server's clock is the machine's and cannot be moved."""
+    story = Story(weed, new_bucket(weed))
+    boto, bucket = weed.boto(), story.bucket
+    for key, body in FILES.items():
+        boto.put_object(Bucket=bucket, Key=key, Body=body)
+    time.sleep(2.1 - time.time() % 1)
+    for number, key in enumerate(FILES):
+        if number % 3 == 0:
+            boto.put_object(Bucket=bucket, Key=key, Body=b"x" * len(FILES[key]))
+        elif number % 3 == 1:
+            boto.delete_object(Bucket=bucket, Key=key)
+    boto.put_object(Bucket=bucket, Key="m/stray", Body=b"?")
+    return story
+
+
+def test_the_accident_is_found_looked_at_undone_and_proved(story):
+    """Seven commands, each a process of its own: more than 2 s on a busy machine."""
+    endpoint = ("--endpoint-url", story.server.endpoint)
+    address = f"s3://{story.bucket}/m"
+    before = {(key, version) for key, version, _ in story.everything()}
+
+    command = shlex.split(piped("log", address, *endpoint).out.splitlines()[-1])
+    assert command[:3] == ["artifact-store", "diff", address]
+    at = command[command.index("--at") + 1]
+    shown = piped(*command[1:], "--json")
+    reasons = {line["key"]: line["reason"] for line in map(json.loads, shown.out.splitlines())}
+    expected = {key: ("changed", "deleted")[n % 3] for n, key in enumerate(FILES) if n % 3 < 2}
+    assert reasons == {**expected, "m/stray": "new"}
+
+    done = piped("restore", address, "--at", at, "--yes", "--deep", *endpoint)
+    assert (done.code, done.out) == (0, "")
+    assert "verified: " in done.err
+    assert story.contents() == FILES
+    assert before < {(key, version) for key, version, _ in story.everything()}
+    listed = piped("ls", address, "--at", "0s", "--json", *endpoint)
+    keys = [json.loads(line)["key"] for line in listed.out.splitlines()]
+    assert keys == sorted(FILES, key=str.encode)
+    assert piped("diff", address, "--at", at, "--exit-code", *endpoint).code == 0
+
+
+def test_a_run_that_was_killed_is_finished_by_the_same_command(story):
+    log = piped("log", f"s3://{story.bucket}", "--endpoint-url", story.server.endpoint)
+    at = shlex.split(log.out.splitlines()[-1])[4]
+    with FaultProxy(story.server.endpoint) as proxy:
+        proxy.choose = lambda seen: Delay(30) if seen.method == "PUT" and "shard-1" in seen.target else None
+        command = ["restore", f"s3://{story.bucket}", "--at", at, "--yes", "--endpoint-url", proxy.endpoint]
+        child = subprocess.Popen([*COMMAND, *command], stderr=subprocess.DEVNULL, env=dict(os.environ))
+        deadline = time.monotonic() + 30
+        while not proxy.faults and time.monotonic() < deadline:
+            time.sleep(0.01)
+        child.kill()
+        child.wait(20)
+        half = story.contents()
+        assert half != FILES
+        proxy.choose = lambda seen: None
+        done = piped(*command)
+    assert done.code == 0
+    assert story.contents() == FILES
