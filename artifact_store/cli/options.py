@@ -54,7 +54,8 @@ Settled = Annotated[
 ]
 AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Go on though nothing existed at T: hide everything.")]
 To = Annotated[
-    str, typer.Option(metavar="s3://OTHER[/PREFIX]|DIR", help="Write there instead; deletes nothing.", show_default="")
+    str,
+    typer.Option(metavar="s3://OTHER[/PREFIX]|DIR", help="Write there instead; deletes nothing.", show_default=False),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="With --to: write over what differs there.")]
 Thaw = Annotated[bool, typer.Option("--thaw", help="Ask S3 to make archived versions readable, and stop there.")]

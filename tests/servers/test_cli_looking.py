@@ -7,6 +7,7 @@ import pytest
 
 from artifact_store.cli import main
 from tests.cli.terminal import on_terminal, piped
+from tests.servers.seaweed import ACCESS_KEY, SECRET_KEY
 from tests.servers.story import (
     BAD_SHARD,
     BEFORE,
@@ -312,3 +313,22 @@ def test_a_terminal_gets_colours_and_no_key_reaches_it_raw(story):
     assert f"\x1b[33m~   1.5 KiB →   1.5 KiB  {SHARD.format(1)}\x1b[0m" in shown
     assert "\x9b" not in shown
     assert "\x1b" not in piped(*arguments).out
+
+
+def test_the_server_is_found_as_the_aws_command_line_finds_it(story, tmp_path):
+    arguments = ("ls", story.address, "--at", BEFORE)
+    expected = piped(*arguments, "--endpoint-url", story.server.endpoint)
+    assert expected.code == 0
+    assert piped(*arguments, env={"AWS_ENDPOINT_URL": story.server.endpoint}) == expected
+    config = tmp_path / "config"
+    config.write_text(
+        f"[profile here]\nregion = eu-central-1\nendpoint_url = {story.server.endpoint}\n"
+        f"aws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+    )
+    assert piped(*arguments, "--profile", "here", env={"AWS_CONFIG_FILE": str(config)}) == expected
+    assert piped(*arguments, env={"AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "here"}) == expected
+
+
+def test_the_command_that_log_names_reaches_the_same_server_in_the_same_way(story):
+    told = piped("log", story.address, env={"AWS_ENDPOINT_URL": story.server.endpoint}).out
+    assert told.splitlines()[-1] == f"    artifact-store diff {story.address} --at {BEFORE}"
