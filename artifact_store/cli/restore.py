@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from artifact_store.cli import options as opt
-from artifact_store.cli.output import duration, emit, number, say, size
+from artifact_store.cli.output import duration, emit, number, printable, say, size
 from artifact_store.errors import KeysFailed, Refused, UsageError
 from artifact_store.history.instant import parse_instant, show
 from artifact_store.history.scope import Scope, parse_scope
@@ -197,27 +197,34 @@ class _Run:
         if self.as_json:
             proof = {"verification": summary.of_proof(found)} if found else {}
             emit({**summary.of_plan(self.plan), **summary.of_report(report), **proof})
-        if report.interrupted:
-            say(f"interrupted, {number(report.pending, 'key')} not done; finish with: {self.again}", "yellow")
-            return 130
         if report.thawing:
             say(
                 f"asked S3 to make {number(report.thawing, 'version')} readable, which takes {report.wait}; nothing "
                 "else was done: restore again after that",
                 "yellow",
             )
-        bad = (*report.failed, *report.conflicts)
-        if bad and thaw:
-            raise KeysFailed(f"{number(len(bad), 'version')} cannot be made readable; nothing else was done", bad)
-        if bad:
-            raise KeysFailed(
-                f"{number(len(bad), 'key')} not restored, all others are; try again with: {self.again}", bad
-            )
+        if report.failed or report.conflicts:
+            error = KeysFailed(self._unfinished(report, thaw=thaw), (*report.failed, *report.conflicts))
+            if not report.interrupted:
+                raise error
+            for key, reason in error.failures:
+                say(f"  {printable(key)}: {printable(reason)}")
+        if report.interrupted:
+            say(f"interrupted, {number(report.pending, 'key')} not done; finish with: {self.again}", "yellow")
+            return 130
         if report.thawing:
             return KeysFailed.exit_code
         if found is not None:
             _told(found, self.plan)
         return 0
+
+    def _unfinished(self, report: Report, *, thaw: bool) -> str:
+        count = number(len(report.failed) + len(report.conflicts), "key")
+        if thaw:
+            return f"{count} cannot be made readable; nothing else was done"
+        if report.failed:
+            return f"{count} not restored, all others are; try again with: {self.again}"
+        return f"{count} changed by someone else meanwhile and left so, all others are restored; plan again to go on"
 
     def _apply(self, *, thaw: bool) -> Report:
         from artifact_store.cli.progress import bar, rate

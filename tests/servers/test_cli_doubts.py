@@ -155,6 +155,6 @@ def test_what_cannot_be_thawed_is_listed(run, story, archived):
     code, _, err = run("restore", archived, "--at", T, "--yes", "--thaw")
     assert code == 3
     error, failed = err.splitlines()[-2:]
-    assert error == "error: 1 version cannot be made readable; nothing else was done"
+    assert error == "error: 1 key cannot be made readable; nothing else was done"
     assert failed.startswith("  m/w.bin: RestoreObject ")
     assert story.everything() == before

@@ -235,8 +235,9 @@ def test_what_someone_wrote_meanwhile_is_kept_and_told(run, story, tmp_path):
     code, _, err = run("apply", plan)
     assert code == 3
     told = err.splitlines()[-2:]
-    command = f"artifact-store apply {plan} --endpoint-url {story.server.endpoint}"
-    assert told[0] == f"error: 1 key not restored, all others are; try again with: {command}"
+    assert told[0] == (
+        "error: 1 key changed by someone else meanwhile and left so, all others are restored; plan again to go on"
+    )
     assert told[1].startswith(f"  {SHARD.format(2)}: changed since the plan was made")
     assert model(story) == {**MODEL, SHARD.format(2): b"someone's work"}
 
@@ -315,29 +316,51 @@ def test_a_key_that_fails_is_listed_the_rest_is_done_and_a_second_run_finishes(s
         assert model(story) == MODEL
 
 
+def interrupted(proxy, number, *arguments):
+    """(exit code, stderr) of a command that gets a signal when a request of it is held back; it must end soon."""
+    child = subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, env=dict(os.environ))
+    deadline = time.monotonic() + 30
+    while not any(isinstance(fault, Delay) for _, fault in proxy.faults) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    began = time.monotonic()
+    child.send_signal(number)
+    err = child.communicate(timeout=20)[1].decode()
+    assert time.monotonic() - began < 2
+    assert "Traceback" not in err
+    return child.returncode, err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_at_once_says_what_is_left_and_a_second_run_finishes(story, state, number):
     with FaultProxy(story.server.endpoint) as proxy:
         proxy.choose = lambda seen: Delay(30) if seen.method == "PUT" and "00002-of" in seen.target else None
-        arguments = ["restore", story.address, "--at", BEFORE, "--yes", "--endpoint-url", proxy.endpoint]
-        child = subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, env=dict(os.environ))
-        deadline = time.monotonic() + 30
-        while not proxy.faults and time.monotonic() < deadline:
-            time.sleep(0.01)
-        interrupted = time.monotonic()
-        child.send_signal(number)
-        err = child.communicate(timeout=20)[1].decode()
-        assert time.monotonic() - interrupted < 2
-        assert child.returncode == 130
+        arguments = ("restore", story.address, "--at", BEFORE, "--yes", "--endpoint-url", proxy.endpoint)
+        code, err = interrupted(proxy, number, *arguments)
+        assert code == 130
         (plan,) = state.glob("*.plan")
         again = ["apply", str(plan), "--endpoint-url", proxy.endpoint]
         assert re.search(r"wrote 1 key, 1\.5 KiB in ", err)
         assert err.endswith(f"interrupted, 2 keys not done; finish with: {shlex.join(['artifact-store', *again])}\n")
-        assert "Traceback" not in err
         proxy.choose = lambda seen: None
         done = piped(*again)
         assert done.code == 0
         assert model(story) == MODEL
+
+
+def test_an_interrupt_does_not_keep_what_failed_to_itself(story):
+    with FaultProxy(story.server.endpoint) as proxy:
+        faults = {"00001-of": Status(403, "AccessDenied"), "00002-of": Delay(30)}
+        proxy.choose = lambda seen: (
+            next((fault for part, fault in faults.items() if part in seen.target), None)
+            if seen.method == "PUT"
+            else None
+        )
+        arguments = ("restore", story.address, "--at", BEFORE, "--yes", "--endpoint-url", proxy.endpoint)
+        code, err = interrupted(proxy, signal.SIGINT, *arguments)
+    assert code == 130
+    failed, last = err.splitlines()[-2:]
+    assert failed.startswith(f"  {SHARD.format(1)}: CopyObject ")
+    assert last.startswith("interrupted, 2 keys not done; ")
 
 
 def test_the_rate_is_kept(story):
