@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 from artifact_store.errors import KeysFailed, Refused, S3Error
@@ -32,6 +32,9 @@ DOWNLOADS_HOLD = 128 * 1024**2
 """Bytes of files in memory at once."""
 
 FILES_AT_ONCE = 2000
+
+ABORT_SECONDS = 0.8
+"""An interrupted run ends within a second."""
 
 PROBES = 3
 """Keys tried to learn whether a server knows conditions; when all fail, every key is looked at first."""
@@ -67,7 +70,8 @@ class Report:
 
     written: keys written in this run. already: keys found finished. failed, conflicts: (key, reason). pending: keys not
     reached because the run was stopped. thawing: versions that S3 is restoring from an archive; wait: how long that
-    takes, in words.
+    takes, in words. uploads_left: unfinished multipart uploads that could not be aborted in time; the lifecycle rule of
+    the bucket takes them.
     """
 
     written: int = 0
@@ -78,6 +82,7 @@ class Report:
     pending: int = 0
     thawing: int = 0
     wait: str = ""
+    uploads_left: int = 0
     interrupted: bool = False
 
     @property
@@ -165,7 +170,7 @@ class _Run:
         self.conflicts: list[tuple[str, str]] = []
 
     def run(self) -> Report:
-        interrupted = False
+        interrupted = True
         try:
             destination = self.plan.header.destination
             if isinstance(destination, ToFolder):
@@ -174,8 +179,10 @@ class _Run:
                 self._copies()
                 self._undeletes()
                 self._deletes()
+            interrupted = self.stop.is_set()
         except KeyboardInterrupt:
-            interrupted = True
+            # Told in the report, since what was done until now is what the user needs to know.
+            pass
         finally:
             self._abort_uploads()
         finished = self.written + self.already + len(self.failed) + len(self.conflicts)
@@ -186,7 +193,8 @@ class _Run:
             failed=tuple(self.failed),
             conflicts=tuple(self.conflicts),
             pending=self.plan.summary.changes - finished,
-            interrupted=interrupted or self.stop.is_set(),
+            uploads_left=len(self.writes.uploads.open),
+            interrupted=interrupted,
         )
 
     def _todo(self, action: Action) -> Iterator[Numbered]:
@@ -272,10 +280,18 @@ class _Run:
             self.on_progress(Progress(keys, summary.changes, self.seen_bytes, summary.copied_bytes))
 
     def _abort_uploads(self) -> None:
-        for _ in self.s3.run(
-            [abort_upload(abort, self.writes.uploads) for abort in list(self.writes.uploads.open.values())]
-        ):
-            pass
+        """Give up what is unfinished. Does not wait for a server that does not answer: the user wants to go."""
+        uploads = self.writes.uploads
+        if not uploads.open:
+            return
+
+        def abort() -> None:
+            for _ in self.s3.run([abort_upload(abort, uploads) for abort in list(uploads.open.values())]):
+                pass
+
+        thread = Thread(target=abort, name="abort-uploads", daemon=True)
+        thread.start()
+        thread.join(ABORT_SECONDS)
 
 
 def _thaw(s3: Server, plan: Plan, options: ApplyOptions) -> Report:

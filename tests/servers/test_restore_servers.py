@@ -1,10 +1,13 @@
 """Restores on real servers. What other tools are known to get wrong is here, each as a test that passes."""
 
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -22,7 +25,7 @@ from artifact_store.restore.verify import verify
 from artifact_store.s3 import operations as op
 from artifact_store.s3.client import S3, connect
 from tests.servers.conftest import Server, new_bucket
-from tests.servers.fault_proxy import FaultProxy, Reset, Seen, Status
+from tests.servers.fault_proxy import Delay, FaultProxy, Reset, Seen, Status
 from tests.servers.worlds import MIB, OTHER_PARTS, PARTS, PROPERTIES, TAGS, World, world_on
 
 IN_PARTS = ApplyOptions(limits=CopyLimits(single_copy=8 * MIB, part_size=5 * MIB))
@@ -227,6 +230,7 @@ def test_interrupted_and_run_again_with_the_journal_nothing_is_done_twice(
 KILLED = """
 import os, sys
 from pathlib import Path
+from threading import Event
 from artifact_store.restore.apply import apply
 from artifact_store.restore.planfile import read_plan
 from artifact_store.s3.client import connect
@@ -296,3 +300,45 @@ def test_a_page_of_markers_alone_does_not_end_the_listing(server: Server, s3: S3
     plan = make_plan(s3, Scope(name), heads.last_modified, tmp_path / "plan")
     assert [(step.key, step.action, step.reason) for step in plan.steps()] == [("z", Action.KEEP, Reason.SAME_VERSION)]
     assert replace(plan.header, summary=None).bucket == name
+
+
+INTERRUPTED = """
+import sys, time
+from pathlib import Path
+from threading import Event
+from artifact_store.restore.apply import ApplyOptions, apply
+from artifact_store.restore.copying import CopyLimits
+from artifact_store.restore.planfile import read_plan
+from artifact_store.s3.client import connect
+options = ApplyOptions(limits=CopyLimits(single_copy=8 << 20, part_size=5 << 20))
+report = apply(connect(endpoint_url=sys.argv[1]), read_plan(Path(sys.argv[2])), options=options)
+print(report.interrupted, report.written, report.pending, report.uploads_left, flush=True)
+"""
+
+
+def test_ctrl_c_ends_within_a_second_says_what_is_left_and_leaves_no_upload(
+    world: World, planned: Callable[..., Plan], proxy: FaultProxy
+) -> None:
+    """Starts a Python process, hence slow."""
+    plan = planned("cut")
+    under_way = Event()
+
+    def choose(seen: Seen) -> Delay | None:
+        if "partNumber=" in seen.target and seen.method == "PUT":
+            under_way.set()
+            return Delay(30)
+        return None
+
+    proxy.choose = choose
+    arguments = [sys.executable, "-c", INTERRUPTED, proxy.endpoint, str(plan.path)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        assert under_way.wait(30)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=20)
+        seconds = time.monotonic() - began
+    assert said.split() == ["True", "0", "1", "0"]
+    assert process.returncode == 0
+    assert seconds < 1.5
+    assert world.boto.list_multipart_uploads(Bucket=world.bucket).get("Uploads", []) == []
+    assert world.now("cut") == {"cut/model": b"two"}

@@ -164,16 +164,19 @@ class World:
         self.boto.put_object(Bucket=self.bucket, Key="props/one", Body=b"one", Tagging=TAGS, **PROPERTIES)  # type: ignore[arg-type]
         self.upload("props/parts", LARGE_PARTS, Tagging=TAGS, **PROPERTIES)
         self.upload("multi/model", PARTS)
+        self.upload("cut/model", LARGE_PARTS)
         self.expected |= {
             "props/one": b"one",
             "props/parts": b"".join(LARGE_PARTS),
             "multi/model": b"".join(PARTS),
+            "cut/model": b"".join(LARGE_PARTS),
         }
 
     def _after(self, events: dict[str, list[bytes | None]]) -> None:
         self._perform(events)
         self.boto.put_object(Bucket=self.bucket, Key="props/one", Body=b"two")
         self.boto.put_object(Bucket=self.bucket, Key="props/parts", Body=b"two")
+        self.boto.put_object(Bucket=self.bucket, Key="cut/model", Body=b"two")
         self.upload("multi/model", OTHER_PARTS)
 
     def _perform(self, events: dict[str, list[bytes | None]]) -> None:
