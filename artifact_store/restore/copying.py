@@ -121,6 +121,18 @@ def own_part_size(etag: str, size: int, first_part: int, smallest: int = SMALLES
     return first_part if even and (first_part >= smallest or int(count) == 1) else None
 
 
+def upload_checksum(head: ObjectHead) -> str:
+    """The checksum algorithm for an upload that shall have the source's, "" where an upload in parts cannot have it.
+
+    A checksum of the whole can be put together from those of parts only where it is a CRC (S3 User Guide, "Checking
+    object integrity").
+    """
+    algorithm = min(head.checksums, default="")
+    if head.checksum_type == "FULL_OBJECT" and not algorithm.startswith("CRC"):
+        return ""
+    return algorithm
+
+
 def abort_upload(abort: AbortMultipartUpload, uploads: Uploads) -> Job[None]:
     """Give an upload up. Where S3 cannot be reached it stays noted; in the end the bucket's lifecycle rule takes it."""
     try:
@@ -144,7 +156,7 @@ def _copy_by_parts(
     if head.tag_count:
         found: Tags = yield GetObjectTagging(source_bucket, step.key, step.version_id)
         tags = found.tags
-    algorithm = min(head.checksums, default="")
+    algorithm = upload_checksum(head)
     upload: MultipartUpload = yield CreateMultipartUpload(
         bucket=place.bucket,
         key=place.key,

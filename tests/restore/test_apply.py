@@ -9,7 +9,7 @@ import pytest
 
 from artifact_store.errors import KeysFailed, Refused, S3Error
 from artifact_store.restore.apply import ApplyOptions, Progress, apply
-from artifact_store.restore.copying import MOST_PARTS, own_part_size, part_ranges, writable_class
+from artifact_store.restore.copying import MOST_PARTS, own_part_size, part_ranges, upload_checksum, writable_class
 from artifact_store.restore.journal import Journal
 from artifact_store.restore.plan import Action
 from artifact_store.restore.verify import verify
@@ -418,3 +418,39 @@ def test_a_server_that_cannot_be_reached_ends_the_run_and_the_journal_knows_what
     report = apply(s3, made, journal=journal)
     assert report.complete
     assert report.written == 20 - done
+
+
+@pytest.mark.parametrize(
+    ("checksums", "kind", "expected"),
+    [
+        ({}, "", ""),
+        ({"CRC64NVME": "x"}, "FULL_OBJECT", "CRC64NVME"),
+        ({"SHA256": "x"}, "FULL_OBJECT", ""),
+        ({"SHA256": "x-3"}, "COMPOSITE", "SHA256"),
+    ],
+)
+def test_an_upload_in_parts_gets_the_checksum_of_its_source_where_that_is_possible(
+    checksums: dict[str, str], kind: str, expected: str
+) -> None:
+    head = op.ObjectHead("e", 1, 0.0, "v", "STANDARD", {}, {}, checksums, kind)
+    assert upload_checksum(head) == expected
+
+
+def test_a_copy_that_met_another_write_under_way_is_sent_again_while_nothing_has_changed(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    s3.put("k", b"old")
+    later(s3)
+    s3.put("k", b"new")
+    made = plan(s3, tmp_path)
+    refused = 2
+
+    def clash(operation: op.Operation) -> None:
+        nonlocal refused
+        if isinstance(operation, op.CopyObject) and operation.if_match != "0" * 32 and refused:
+            refused -= 1
+            raise s3_error(409, "ConditionalRequestConflict")
+
+    s3.before = clash
+    assert apply(s3, made).written == 1
+    assert s3.contents() == {"k": b"old"}
+    assert len(s3.entries()) == 3
