@@ -10,8 +10,9 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+import time_machine
 
-from artifact_store.errors import S3Error
+from artifact_store.errors import Refused, S3Error
 from artifact_store.history.scope import Scope
 from artifact_store.history.state import Flag
 from artifact_store.restore.apply import ApplyOptions, Progress, apply
@@ -26,7 +27,7 @@ from artifact_store.s3 import operations as op
 from artifact_store.s3.client import S3, connect
 from tests.servers.conftest import Server, new_bucket
 from tests.servers.fault_proxy import Delay, FaultProxy, Reset, Seen, Status
-from tests.servers.worlds import MIB, OTHER_PARTS, PARTS, PROPERTIES, TAGS, World, world_on
+from tests.servers.worlds import MIB, MOTO_T, OTHER_PARTS, PARTS, PROPERTIES, TAGS, World, world_on
 
 IN_PARTS = ApplyOptions(limits=CopyLimits(single_copy=8 * MIB, part_size=5 * MIB))
 
@@ -342,3 +343,19 @@ def test_ctrl_c_ends_within_a_second_says_what_is_left_and_leaves_no_upload(
     assert seconds < 1.5
     assert world.boto.list_multipart_uploads(Bucket=world.bucket).get("Uploads", []) == []
     assert world.now("cut") == {"cut/model": b"two"}
+
+
+def test_an_archived_version_stops_the_restore_before_anything_is_written(moto: Server, tmp_path: Path) -> None:
+    """On moto, which refuses to copy what is archived as S3 does; SeaweedFS has no archive."""
+    name, boto = new_bucket(moto), moto.boto()
+    with time_machine.travel(MOTO_T, tick=False):
+        boto.put_object(Bucket=name, Key="cold", Body=b"weights", StorageClass="GLACIER")
+        boto.put_object(Bucket=name, Key="warm", Body=b"old")
+    for key in ("cold", "warm"):
+        boto.put_object(Bucket=name, Key=key, Body=b"new")
+    with connect(endpoint_url=moto.endpoint) as s3:
+        plan = make_plan(s3, Scope(name), float(MOTO_T), tmp_path / "plan")
+        assert [(step.key, step.action) for step in plan.steps()] == [("cold", Action.THAW), ("warm", Action.COPY)]
+        with pytest.raises(Refused, match="1 versions lie in an archive class"):
+            apply(s3, plan)
+    assert boto.get_object(Bucket=name, Key="warm")["Body"].read() == b"new"

@@ -60,7 +60,7 @@ def before_and_after(server: Server) -> tuple[dict[str, list[bytes | None]], dic
     """Events by key in their order, None a delete."""
     before: dict[str, list[bytes | None]] = {}
     after: dict[str, list[bytes | None]] = {}
-    for name in ("plain", "again", "bucket", "folder", "journal", "killed", "faulty", "undelete", "keep"):
+    for name in ("plain", "again", "bucket", "folder", "journal", "killed", "faulty", "undelete", "keep", "library"):
         before |= story_of(
             name,
             {f"k{i:02}": [b"old %d" % i] for i in range(30)}
@@ -111,11 +111,11 @@ class World:
             self._at(MOTO_T + 200, lambda: self._after({key: found[-1:] for key, found in after.items()}))
         else:
             # What must share a second comes first, while the second is young.
-            _next_second()
+            next_second()
             self._before(dict(sorted(before.items(), key=lambda item: not item[0].startswith("second/"))))
             self._upload_before()
             self.instant = float(int(time.time()))
-            _next_second()
+            next_second()
             self._after(after)
 
     @staticmethod
@@ -192,7 +192,7 @@ class World:
                 pass
 
 
-def _next_second() -> None:
+def next_second() -> None:
     second = int(time.time())
     while int(time.time()) == second:
         time.sleep(0.01)
