@@ -1,10 +1,10 @@
 """The state of a key at an instant: order decides, times are whole seconds, T is inclusive."""
 
 import pytest
-from artifact_store.history.listing import History
 from hypothesis import given
 from hypothesis import strategies as st
 
+from artifact_store.history.listing import History
 from artifact_store.history.state import UNSETTLED_WINDOW, Flag, at, by_time, is_archived
 from artifact_store.s3.operations import Entry
 
