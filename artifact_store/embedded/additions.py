@@ -26,6 +26,7 @@ from moto.backup.exceptions import (
 from moto.backup.models import BackupBackend, Plan, Vault
 from moto.backup.responses import BackupResponse
 from moto.core.responses import ActionResult, EmptyResult
+from moto.iam.models import iam_backends
 from moto.s3.responses import S3Response
 
 Params = dict[str, Any]
@@ -116,6 +117,7 @@ def _now() -> float:
 @operation
 def create_backup_selection(shelf: Shelf, params: Params) -> Params:
     plan_id = shelf.plan(params["BackupPlanId"]).backup_plan_id
+    _assumable(shelf, params["BackupSelection"]["IamRoleArn"])
     wanted, mine = params["BackupSelection"], shelf.selections.setdefault(params["BackupPlanId"], {})
     if any(s["BackupSelection"]["SelectionName"] == wanted["SelectionName"] for s in mine.values()):
         raise AlreadyExistsException("Backup selection with the same name already exists")
@@ -123,6 +125,14 @@ def create_backup_selection(shelf: Shelf, params: Params) -> Params:
     mine[selection_id] = {"BackupSelection": wanted, "SelectionId": selection_id, "BackupPlanId": plan_id}
     mine[selection_id]["CreationDate"] = _now()
     return mine[selection_id]
+
+
+def _assumable(shelf: Shelf, arn: str) -> None:
+    backend = shelf.backend
+    roles = iam_backends[backend.account_id][backend.partition].roles.values()
+    trust = next((role.assume_role_policy_document for role in roles if role.arn == arn), "")
+    if "backup.amazonaws.com" not in trust:
+        raise InvalidParameterValueException(f"IAM Role {arn} cannot be assumed by AWS Backup")
 
 
 @operation

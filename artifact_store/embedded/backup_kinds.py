@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from artifact_store.embedded.bucket_kinds import told
-from artifact_store.embedded.table import Aws, Kind, Name, Props
+from artifact_store.embedded.table import Aws, Kind, Name, Props, Shape
 
 GONE = ("ResourceNotFoundException",)
 RULE = {
@@ -19,6 +19,8 @@ RULE = {
     "enableContinuousBackup": "EnableContinuousBackup",
 }
 LIFE = {"deleteAfter": "DeleteAfterDays", "coldStorageAfter": "MoveToColdStorageAfterDays"}
+LIFE_SHAPE: Shape = dict.fromkeys(LIFE)
+COPY_SHAPE: Shape = {"destinationVaultArn": None, "lifecycle": LIFE_SHAPE}
 
 
 def number(value: Any) -> Any:
@@ -82,7 +84,8 @@ def _look_vault(aws: Aws, name: str, props: Props) -> Props | None:
 
 def _of_vault(
     token: str,
-    inputs: set[str],
+    required: set[str],
+    optional: set[str],
     replaces: set[str],
     put: Callable[[Any, str, Props], Any],
     look: Callable[[Any, str], Props | None],
@@ -101,14 +104,14 @@ def _of_vault(
 
     return Kind(
         token=token,
-        inputs=frozenset({"backupVaultName", *inputs}),
-        required=frozenset({"backupVaultName"}),
-        replaces=frozenset({"backupVaultName", "region", *replaces}),
+        inputs=frozenset({"backupVaultName", *required, *optional}),
+        required=frozenset({"backupVaultName", *required}),
+        replaces=frozenset({"backupVaultName", *replaces}),
         create=create,
         look=read,
         update=lambda aws, name, props: put(aws("backup", props["region"]), name, props),
         delete=lambda aws, name, props: delete(aws("backup", props["region"]), name),
-        imports=lambda name: {"backupVaultName": name},
+        imports=lambda name: (name, {"backupVaultName": name}),
     )
 
 
@@ -166,9 +169,15 @@ def _look_selection(aws: Aws, selection_id: str, props: Props) -> Props | None:
     selection = found["BackupSelection"]
     return {
         "name": selection["SelectionName"],
+        "planId": props["planId"],
         "iamRoleArn": selection["IamRoleArn"],
         "resources": selection["Resources"],
     }
+
+
+def _import_selection(import_id: str) -> tuple[str, Props]:
+    plan_id, _, selection_id = import_id.partition("|")
+    return selection_id, {"planId": plan_id}
 
 
 def _test_out(props: Props) -> Props:
@@ -284,18 +293,19 @@ KINDS = (
         token="aws:backup/vault:Vault",
         inputs=frozenset({"name", "kmsKeyArn", "forceDestroy"}),
         required=frozenset(),
-        replaces=frozenset({"name", "kmsKeyArn", "region"}),
+        replaces=frozenset({"name", "kmsKeyArn"}),
         create=_create_vault,
         look=_look_vault,
         update=lambda aws, name, props: None,
         delete=lambda aws, name, props: aws("backup", props["region"]).delete_backup_vault(BackupVaultName=name),
         computed=("arn", "recoveryPoints"),
         name=Name("name", 50),
-        imports=lambda name: {"name": name},
+        imports=lambda name: (name, {"name": name}),
     ),
     _of_vault(
         "aws:backup/vaultPolicy:VaultPolicy",
         {"policy"},
+        set(),
         set(),
         lambda backup, name, props: backup.put_backup_vault_access_policy(BackupVaultName=name, Policy=props["policy"]),
         lambda backup, name: {"policy": backup.get_backup_vault_access_policy(BackupVaultName=name)["Policy"]},
@@ -303,6 +313,7 @@ KINDS = (
     ),
     _of_vault(
         "aws:backup/vaultLockConfiguration:VaultLockConfiguration",
+        set(),
         set(LOCK),
         set(LOCK),
         lambda backup, name, props: backup.put_backup_vault_lock_configuration(
@@ -314,6 +325,7 @@ KINDS = (
     _of_vault(
         "aws:backup/vaultNotifications:VaultNotifications",
         {"snsTopicArn", "backupVaultEvents"},
+        set(),
         {"snsTopicArn", "backupVaultEvents"},
         lambda backup, name, props: backup.put_backup_vault_notifications(
             BackupVaultName=name, SNSTopicArn=props["snsTopicArn"], BackupVaultEvents=props["backupVaultEvents"]
@@ -328,7 +340,8 @@ KINDS = (
         token="aws:backup/plan:Plan",
         inputs=frozenset({"name", "rules"}),
         required=frozenset({"rules"}),
-        replaces=frozenset({"name", "region"}),
+        shapes={"rules": {**dict.fromkeys(RULE), "lifecycle": LIFE_SHAPE, "copyActions": COPY_SHAPE}},
+        replaces=frozenset({"name"}),
         create=_create_plan,
         look=_look_plan,
         update=lambda aws, plan_id, props: aws("backup", props["region"]).update_backup_plan(
@@ -342,19 +355,25 @@ KINDS = (
         token="aws:backup/selection:Selection",
         inputs=SELECTION,
         required=frozenset({"planId", "iamRoleArn"}),
-        replaces=SELECTION | {"region"},
+        replaces=SELECTION,
         create=_create_selection,
         look=_look_selection,
         delete=lambda aws, selection_id, props: aws("backup", props["region"]).delete_backup_selection(
             BackupPlanId=props["planId"], SelectionId=selection_id
         ),
         name=Name("name", 50),
+        imports=_import_selection,
     ),
     Kind(
         token="aws:backup/restoreTestingPlan:RestoreTestingPlan",
         inputs=TEST,
         required=frozenset({"scheduleExpression", "recoveryPointSelection"}),
-        replaces=frozenset({"name", "region"}),
+        shapes={
+            "recoveryPointSelection": dict.fromkeys(
+                ("algorithm", "includeVaults", "recoveryPointTypes", "selectionWindowDays")
+            )
+        },
+        replaces=frozenset({"name"}),
         create=_create_test,
         look=_look_test,
         update=_update_test,
@@ -362,13 +381,13 @@ KINDS = (
             RestoreTestingPlanName=name
         ),
         computed=("arn",),
-        imports=lambda name: {"name": name},
+        imports=lambda name: (name, {"name": name}),
     ),
     Kind(
         token="aws:backup/restoreTestingSelection:RestoreTestingSelection",
         inputs=TESTED,
         required=frozenset({"iamRoleArn", "protectedResourceType", "restoreTestingPlanName"}),
-        replaces=frozenset({"name", "protectedResourceType", "restoreTestingPlanName", "region"}),
+        replaces=frozenset({"name", "protectedResourceType", "restoreTestingPlanName"}),
         create=_create_tested,
         look=_look_tested,
         update=lambda aws, resource_id, props: aws("backup", props["region"]).update_restore_testing_selection(

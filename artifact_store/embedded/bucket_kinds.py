@@ -8,7 +8,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from artifact_store.embedded.table import Aws, Kind, Name, Props
+from artifact_store.embedded.table import Aws, Kind, Name, Props, Shape
+from artifact_store.errors import Refused
 
 
 def told(ask: Callable[[], Any], *gone: str) -> Any:
@@ -23,6 +24,9 @@ def told(ask: Callable[[], Any], *gone: str) -> Any:
 
 def _create_bucket(aws: Aws, props: Props) -> str:
     region = props["region"]
+    if _look_bucket(aws, props["bucket"], props) is not None:
+        # In us-east-1 S3 answers 200 to an owner who creates a bucket twice, and two programs would own it.
+        raise Refused(f"bucket {props['bucket']} exists already; import it, or choose another name")
     place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     aws("s3", region).create_bucket(Bucket=props["bucket"], **place)
     return str(props["bucket"])
@@ -39,17 +43,20 @@ def _delete_bucket(aws: Aws, name: str, props: Props) -> None:
     if props.get("forceDestroy"):
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
             entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            for entry in entries:
-                s3.delete_object(Bucket=name, Key=entry["Key"], VersionId=entry["VersionId"])
+            objects = [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in entries]
+            if objects:
+                s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
     s3.delete_bucket(Bucket=name)
 
 
 def _beside(
     token: str,
-    inputs: set[str],
+    required: set[str],
+    optional: set[str],
     put: Callable[[Any, str, Props], Any],
     look: Callable[[Any, str], Props | None],
     delete: Callable[[Any, str], Any],
+    **shapes: Shape,
 ) -> Kind:
     """A setting of a bucket: known by the bucket's name, put whole, replaced with the bucket."""
 
@@ -66,14 +73,15 @@ def _beside(
 
     return Kind(
         token=token,
-        inputs=frozenset({"bucket", *inputs}),
-        required=frozenset({"bucket"}),
+        inputs=frozenset({"bucket", *required, *optional}),
+        required=frozenset({"bucket", *required}),
         replaces=frozenset({"bucket"}),
         create=create,
         look=read,
         update=lambda aws, name, props: put(aws("s3", props["region"]), name, props),
         delete=lambda aws, name, props: delete(aws("s3", props["region"]), name),
-        imports=lambda name: {"bucket": name},
+        imports=lambda name: (name, {"bucket": name}),
+        shapes=shapes,
     )
 
 
@@ -193,27 +201,30 @@ KINDS = (
         token="aws:s3/bucket:Bucket",
         inputs=frozenset({"bucket", "forceDestroy"}),
         required=frozenset(),
-        replaces=frozenset({"bucket", "region"}),
+        replaces=frozenset({"bucket"}),
         create=_create_bucket,
         look=_look_bucket,
         update=lambda aws, name, props: None,
         delete=_delete_bucket,
         computed=("arn", "bucketDomainName"),
         name=Name("bucket", 63, lower=True),
-        imports=lambda name: {"bucket": name},
+        imports=lambda name: (name, {"bucket": name}),
     ),
     _beside(
         "aws:s3/bucketVersioning:BucketVersioning",
         {"versioningConfiguration"},
+        set(),
         lambda s3, name, props: s3.put_bucket_versioning(
             Bucket=name, VersioningConfiguration={"Status": props["versioningConfiguration"]["status"]}
         ),
         _look_versioning,
         lambda s3, name: s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Suspended"}),
+        versioningConfiguration={"status": None},
     ),
     _beside(
         "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
         {"rule"},
+        set(),
         lambda s3, name, props: s3.put_bucket_ownership_controls(
             Bucket=name, OwnershipControls={"Rules": [{"ObjectOwnership": props["rule"]["objectOwnership"]}]}
         ),
@@ -224,9 +235,11 @@ KINDS = (
             else {"rule": {"objectOwnership": f["OwnershipControls"]["Rules"][0]["ObjectOwnership"]}}
         ),
         lambda s3, name: s3.delete_bucket_ownership_controls(Bucket=name),
+        rule={"objectOwnership": None},
     ),
     _beside(
         "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+        set(),
         set(ACCESS),
         lambda s3, name, props: s3.put_public_access_block(
             Bucket=name,
@@ -238,13 +251,19 @@ KINDS = (
     _beside(
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
         {"rules"},
+        set(),
         _put_encryption,
         _look_encryption,
         lambda s3, name: s3.delete_bucket_encryption(Bucket=name),
+        rules={
+            "applyServerSideEncryptionByDefault": {"sseAlgorithm": None, "kmsMasterKeyId": None},
+            "bucketKeyEnabled": None,
+        },
     ),
     _beside(
         "aws:s3/bucketPolicy:BucketPolicy",
         {"policy"},
+        set(),
         _put_policy,
         _look_policy,
         lambda s3, name: s3.delete_bucket_policy(Bucket=name),
@@ -252,12 +271,20 @@ KINDS = (
     _beside(
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         {"rules"},
+        set(),
         _put_lifecycle,
         _look_lifecycle,
         lambda s3, name: s3.delete_bucket_lifecycle(Bucket=name),
+        rules={
+            "id": None,
+            "status": None,
+            "filter": {"prefix": None},
+            **{block: dict.fromkeys(fields) for block, (_, fields) in LIFECYCLE.items()},
+        },
     ),
     _beside(
         "aws:s3/bucketNotification:BucketNotification",
+        set(),
         {"eventbridge"},
         _put_notification,
         _look_notification,

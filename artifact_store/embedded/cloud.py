@@ -40,6 +40,8 @@ class EmbeddedAws:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # moto keeps what was made in this process, not in the server.
+        self.reset()
         self._server.stop()
 
     @property
@@ -54,10 +56,13 @@ class EmbeddedAws:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
         }
 
     def reset(self) -> None:
         """Forget everything that was made."""
-        from urllib.request import Request, urlopen
+        from urllib.request import ProxyHandler, Request, build_opener
 
-        urlopen(Request(f"{self.endpoint}/moto-api/reset", method="POST"), timeout=10).close()  # noqa: S310 - loopback
+        request = Request(f"{self.endpoint}/moto-api/reset", method="POST")  # noqa: S310 - loopback
+        build_opener(ProxyHandler({})).open(request, timeout=10).close()

@@ -45,10 +45,11 @@ def command(project: Path) -> Path | None:
 
 @contextmanager
 def deployed(project: Path, stack: str, aws: EmbeddedAws) -> Iterator[Deployment]:
-    """Deploy, and destroy on the way out whatever happens in between."""
-    if command(project) is None:
-        from artifact_store.embedded.monitor import run
+    """Deploy; on the way out the engine destroys a throw-away stack, whatever happened in between. A protected one, and
+    what the in-process monitor made, goes with the embedded AWS."""
+    from artifact_store.embedded.monitor import run, stack_config
 
+    if command(project) is None:
         with environment(aws.environment):
             outputs, resources = run(project, stack, aws)
             yield Deployment(outputs, "in-process monitor", resources)
@@ -60,7 +61,8 @@ def deployed(project: Path, stack: str, aws: EmbeddedAws) -> Iterator[Deployment
             resources = sum((result.summary.resource_changes or {}).values())
             yield Deployment(outputs, f"pulumi {handle.workspace.pulumi_version}", resources)
         finally:
-            handle.destroy()
+            if stack_config(project, stack).get(f"{PROJECT}:throwAway") == "true":
+                handle.destroy()
 
 
 @contextmanager

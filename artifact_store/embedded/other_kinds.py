@@ -178,7 +178,7 @@ def _look_target(aws: Aws, resource_id: str, props: Props) -> Props | None:
     events = aws("events", props["region"])
     found = told(lambda: events.list_targets_by_rule(Rule=rule), "ResourceNotFoundException")
     target = next((t for t in (found or {}).get("Targets", []) if t["Id"] == target_id), None)
-    return target and {"rule": rule, "arn": target["Arn"]}
+    return target and {"rule": rule, "arn": target["Arn"], "targetId": target_id if props.get("targetId") else None}
 
 
 def _delete_target(aws: Aws, resource_id: str, props: Props) -> None:
@@ -191,7 +191,7 @@ KINDS = (
         token="aws:kms/key:Key",
         inputs=frozenset({"description", "enableKeyRotation", "deletionWindowInDays", "policy"}),
         required=frozenset(),
-        replaces=frozenset({"region"}),
+        replaces=frozenset(),
         create=_create_key,
         look=_look_key,
         update=_update_key,
@@ -204,7 +204,7 @@ KINDS = (
         token="aws:kms/alias:Alias",
         inputs=frozenset({"name", "targetKeyId"}),
         required=frozenset({"name", "targetKeyId"}),
-        replaces=frozenset({"name", "region"}),
+        replaces=frozenset({"name"}),
         create=_create_alias,
         look=_look_alias,
         update=lambda aws, name, props: aws("kms", props["region"]).update_alias(
@@ -212,12 +212,13 @@ KINDS = (
         ),
         delete=lambda aws, name, props: aws("kms", props["region"]).delete_alias(AliasName=name),
         computed=("arn",),
-        imports=lambda name: {"name": name},
+        imports=lambda name: (name, {"name": name}),
     ),
     Kind(
         token="aws:iam/role:Role",
         inputs=frozenset({"name", "assumeRolePolicy"}),
         required=frozenset({"assumeRolePolicy"}),
+        regional=False,
         replaces=frozenset({"name"}),
         create=_create_role,
         look=_look_role,
@@ -227,13 +228,14 @@ KINDS = (
         delete=lambda aws, name, props: aws("iam").delete_role(RoleName=name),
         computed=("arn", "uniqueId"),
         name=Name("name", 64),
-        imports=lambda name: {"name": name},
+        imports=lambda name: (name, {"name": name}),
     ),
     Kind(
         token="aws:iam/rolePolicyAttachment:RolePolicyAttachment",
         inputs=frozenset({"role", "policyArn"}),
         required=frozenset({"role", "policyArn"}),
         replaces=frozenset({"role", "policyArn"}),
+        regional=False,
         create=_attach,
         look=_look_attachment,
         delete=lambda aws, _, props: aws("iam").detach_role_policy(
@@ -244,7 +246,7 @@ KINDS = (
         token="aws:sns/topic:Topic",
         inputs=frozenset({"name", "kmsMasterKeyId"}),
         required=frozenset(),
-        replaces=frozenset({"name", "region"}),
+        replaces=frozenset({"name"}),
         create=_create_topic,
         look=_look_topic,
         update=lambda aws, arn, props: aws("sns", props["region"]).set_topic_attributes(
@@ -253,25 +255,25 @@ KINDS = (
         delete=lambda aws, arn, props: aws("sns", props["region"]).delete_topic(TopicArn=arn),
         computed=("arn",),
         name=Name("name", 256),
-        imports=lambda arn: {"name": arn.rsplit(":", 1)[-1]},
+        imports=lambda arn: (arn, {"name": arn.rsplit(":", 1)[-1]}),
     ),
     Kind(
         token="aws:sns/topicPolicy:TopicPolicy",
         inputs=frozenset({"arn", "policy"}),
         required=frozenset({"arn", "policy"}),
-        replaces=frozenset({"arn", "region"}),
+        replaces=frozenset({"arn"}),
         create=_create_topic_policy,
         look=_look_topic_policy,
         update=_put_topic_policy,
         # A topic always has a policy: without ours AWS's default one, which moto does not put back, would stand.
         delete=lambda aws, arn, props: None,
-        imports=lambda arn: {"arn": arn},
+        imports=lambda arn: (arn, {"arn": arn}),
     ),
     Kind(
         token="aws:sns/topicSubscription:TopicSubscription",
         inputs=frozenset({"topic", "protocol", "endpoint"}),
         required=frozenset({"topic", "protocol", "endpoint"}),
-        replaces=frozenset({"topic", "protocol", "endpoint", "region"}),
+        replaces=frozenset({"topic", "protocol", "endpoint"}),
         create=_subscribe,
         look=_look_subscription,
         delete=lambda aws, arn, props: aws("sns", props["region"]).unsubscribe(SubscriptionArn=arn),
@@ -281,20 +283,20 @@ KINDS = (
         token="aws:cloudwatch/eventRule:EventRule",
         inputs=frozenset({"name", "description", "eventPattern"}),
         required=frozenset({"eventPattern"}),
-        replaces=frozenset({"name", "region"}),
+        replaces=frozenset({"name"}),
         create=_put_rule,
         look=_look_rule,
         update=_update_rule,
         delete=lambda aws, name, props: aws("events", props["region"]).delete_rule(Name=name),
         computed=("arn",),
         name=Name("name", 64),
-        imports=lambda name: {"name": name},
+        imports=lambda name: (name, {"name": name}),
     ),
     Kind(
         token="aws:cloudwatch/eventTarget:EventTarget",
         inputs=frozenset({"rule", "arn", "targetId"}),
         required=frozenset({"rule", "arn"}),
-        replaces=frozenset({"rule", "targetId", "region"}),
+        replaces=frozenset({"rule", "targetId"}),
         create=_put_target,
         look=_look_target,
         update=_update_target,

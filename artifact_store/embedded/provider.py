@@ -131,7 +131,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: Any, context: Any) -> Any:
         kind, old, new = _kind(request.urn), _plain(request.old_inputs), _plain(request.news)
         changed = [k for k in kind.changed(old, new) if k not in request.ignoreChanges]
-        replaces = [k for k in changed if k in kind.replaces]
+        replaces = kind.replacing(changed)
         some = provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
         detail = {
             k: provider_pb2.PropertyDiff(kind=_change(k, old, new, k in replaces), inputDiff=True) for k in changed
@@ -154,14 +154,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Read(self, request: Any, context: Any) -> Any:
         kind = _kind(request.urn)
         imported = not request.properties.fields
-        known = kind.imports(request.id) if imported else _plain(request.properties)
-        found = kind.read(self.aws, request.id, known)
+        resource_id, known = kind.imports(request.id) if imported else (request.id, _plain(request.properties))
+        found = kind.read(self.aws, resource_id, known)
         if found is None:
             return provider_pb2.ReadResponse()
         before = set(_plain(request.inputs)) or set(known)
         wanted = kind.inputs if imported else {k for k in kind.inputs if k in before or k in found}
         inputs = {k: v for k, v in found.items() if k in wanted or (k == "region" and k in before)}
-        return provider_pb2.ReadResponse(id=request.id, properties=_struct(found), inputs=_struct(inputs))
+        return provider_pb2.ReadResponse(id=resource_id, properties=_struct(found), inputs=_struct(inputs))
 
     @_guarded
     def Update(self, request: Any, context: Any) -> Any:
@@ -177,7 +177,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @_guarded
     def Delete(self, request: Any, context: Any) -> Any:
-        _kind(request.urn).delete(self.aws, request.id, self._placed(_plain(request.properties)))
+        _kind(request.urn).remove(self.aws, request.id, self._placed(_plain(request.properties)))
         return empty_pb2.Empty()
 
     def _placed(self, props: Props) -> Props:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -18,6 +19,8 @@ from urllib.parse import urlsplit
 from artifact_store.errors import Refused
 
 Props = dict[str, Any]
+Shape = dict[str, "Shape | None"]
+"""The known fields of a block or of each block in a list; None: a plain value."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -44,8 +47,17 @@ def from_environment(region: str | None) -> Aws:
     return Aws(os.environ.get("AWS_ENDPOINT_URL", ""), region or os.environ.get("AWS_REGION", "us-east-1"))
 
 
-@cache
+_MAKING = threading.Lock()
+
+
 def _client(endpoint: str, service: str, region: str) -> Any:
+    # The engine asks for many resources at once, and a boto3 session is not safe to make clients from in threads.
+    with _MAKING:
+        return _new_client(endpoint, service, region)
+
+
+@cache
+def _new_client(endpoint: str, service: str, region: str) -> Any:
     import boto3
 
     make: Any = boto3.client
@@ -78,6 +90,7 @@ class Kind:
 
     create(aws, props) -> id. look(aws, id, props) -> properties as AWS has them now (inputs it can tell, and outputs),
     or None where there is nothing. update(aws, id, props). delete(aws, id, props). props always has "region".
+    regional: whether "region" is an input; another one always replaces.
     """
 
     token: str
@@ -90,18 +103,32 @@ class Kind:
     update: Callable[[Aws, str, Props], None] | None = None
     computed: tuple[str, ...] = ()
     name: Name | None = None
-    imports: Callable[[str], Props] = field(default=lambda _: {})
-    """The inputs that an import id stands for."""
+    imports: Callable[[str], tuple[str, Props]] = field(default=lambda resource_id: (resource_id, {}))
+    """Import id -> (the resource's own id, the inputs that the import id stands for)."""
+    regional: bool = True
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+    """Of the inputs that are blocks."""
 
     def problems(self, props: Mapping[str, Any]) -> list[tuple[str, str]]:
         """(input, what is wrong with it)."""
-        known = self.inputs | {"region"}
-        unknown = [(k, f"the embedded AWS does not know {k} of {self.token}") for k in props if k not in known]
+        known = self.inputs | ({"region"} if self.regional else set())
+        strange = [k for k in props if k not in known]
+        strange += [path for k, shape in self.shapes.items() for path in _strange(props.get(k), shape, k)]
+        unknown = [(path, f"the embedded AWS does not know {path} of {self.token}") for path in strange]
         return unknown + [(k, f"missing required argument {k}") for k in sorted(self.required) if props.get(k) is None]
 
     def changed(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         """The inputs whose meaning differs, in order."""
         return [k for k in sorted({*old, *new}) if not same(old.get(k), new.get(k))]
+
+    def replacing(self, changed: Iterable[str]) -> list[str]:
+        """Those of the changed inputs that AWS cannot change in place."""
+        return [k for k in changed if k in self.replaces or k == "region"]
+
+    def remove(self, aws: Aws, resource_id: str, props: Props) -> None:
+        """Delete it; what somebody else deleted already is deleted."""
+        if self.look(aws, resource_id, props) is not None:
+            self.delete(aws, resource_id, props)
 
     def read(self, aws: Aws, resource_id: str, known: Props) -> Props | None:
         """What is there now, in the words of `known` where both mean the same."""
@@ -110,6 +137,19 @@ class Kind:
             return None
         merged = {**known, **{k: v for k, v in found.items() if not same(known.get(k), v)}}
         return {k: v for k, v in merged.items() if v is not None}
+
+
+def _strange(value: Any, shape: Shape, path: str) -> Iterator[str]:
+    """Paths of fields that the shape does not have."""
+    if isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _strange(inner, shape, f"{path}[{index}]")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if name not in shape:
+                yield f"{path}.{name}"
+            elif (below := shape[name]) is not None:
+                yield from _strange(inner, below, f"{path}.{name}")
 
 
 def same(one: Any, other: Any) -> bool:
