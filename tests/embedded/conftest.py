@@ -1,0 +1,39 @@
+"""The embedded AWS for the tests of this folder: one a worker, empty before each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from artifact_store.embedded.cloud import EmbeddedAws
+from artifact_store.embedded.deploy import environment
+from artifact_store.embedded.table import Aws
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws() as aws, environment(aws.environment):
+        yield aws
+
+
+@pytest.fixture
+def cloud(started: EmbeddedAws) -> EmbeddedAws:
+    started.reset()
+    return started
+
+
+@pytest.fixture
+def aws(cloud: EmbeddedAws) -> Aws:
+    return Aws(cloud.endpoint, cloud.region)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE) and "started" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.servers)
+            # moto keeps its state in the process: two tests on it must not run at once, and one worker starts it once.
+            item.add_marker(pytest.mark.xdist_group("embedded"))
