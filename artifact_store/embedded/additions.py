@@ -1,8 +1,9 @@
 """What moto 5.2 lacks of AWS Backup and S3 for our resources, added operation by operation.
 
 Owns selections, plan updates, vault policies and notifications, restore testing, the EventBridge flag of a bucket's
-notifications, and the refusals AWS makes: by its own API model (required members, patterns, ranges, enums, read from
-botocore) and by what its documentation adds. Backup jobs and recovery points are not here.
+notifications, bucket policies against plain HTTP, and the refusals AWS makes: by its own API model (required members,
+patterns, ranges, enums, read from botocore) and by what its documentation adds. Backup jobs and recovery points are not
+here.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from moto.backup.exceptions import (
 from moto.backup.models import BackupBackend, Plan, Vault
 from moto.backup.responses import BackupResponse
 from moto.core.responses import ActionResult, EmptyResult
+from moto.iam.access_control import IAMPolicy
 from moto.iam.models import iam_backends
+from moto.s3.models import FakeBucket, FakeDeleteMarker
 from moto.s3.responses import S3Response
 
 Params = dict[str, Any]
@@ -81,6 +84,9 @@ def install() -> None:
     _free_names_of_deleted_plans()
     urls.url_paths["{0}/.*"] = BackupResponse.dispatch
     _tell_eventbridge()
+    _play_https()
+    # moto 5.2 frees the memory of a key's last entry, and forgets that it may be a delete marker.
+    FakeDeleteMarker.dispose = lambda self, garbage=False: None  # type: ignore[attr-defined]
 
 
 def _method(function: Callable[[Shelf, Params], Params | None]) -> Callable[[BackupResponse], Any]:
@@ -351,6 +357,28 @@ def _tell_eventbridge() -> None:
         return self.serialized(ActionResult({"EventBridgeConfiguration": {}}))
 
     S3Response.get_bucket_notification = get_bucket_notification  # type: ignore[method-assign]
+
+
+PLAIN_HTTP = {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def _play_https() -> None:
+    """moto takes a condition it cannot judge for one that holds, so a policy against plain HTTP would deny everything.
+    Here the loopback stands for AWS's https."""
+    inner = FakeBucket.get_permission
+
+    def get_permission(self: FakeBucket, action: str, resource: str) -> Any:
+        if self.policy is None:
+            return inner(self, action, resource)
+        policy = json.loads(self.policy)
+        holding = [s for s in _listed(policy["Statement"]) if s.get("Condition") != PLAIN_HTTP]
+        return IAMPolicy(json.dumps({**policy, "Statement": holding})).is_action_permitted(action, resource)
+
+    FakeBucket.get_permission = get_permission  # type: ignore[method-assign]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 @cache

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from artifact_store.embedded.cloud import EmbeddedAws
 
 if TYPE_CHECKING:
@@ -66,10 +68,10 @@ def deployed(project: Path, stack: str, aws: EmbeddedAws) -> Iterator[Deployment
 
 
 @contextmanager
-def engine(project: Path, stack: str, aws: EmbeddedAws, config: Mapping[str, str] | None = None) -> Iterator[Stack]:
+def engine(project: Path, stack: str, aws: EmbeddedAws, config: Mapping[str, Any] | None = None) -> Iterator[Stack]:
     """A stack of the project on the real engine, for the Automation API: its own state, nothing deployed yet.
 
-    config: values beside those of the stack file, by full key ("artifact-store:throwAway"), objects as JSON.
+    config: as for `configure`.
     """
     from pulumi import automation as auto
 
@@ -102,9 +104,17 @@ def engine(project: Path, stack: str, aws: EmbeddedAws, config: Mapping[str, str
                 program=program(project),
                 opts=auto.LocalWorkspaceOptions(work_dir=str(work), env_vars=variables),
             )
-            for key, value in (config or {}).items():
-                handle.set_config(key, auto.ConfigValue(value))
+            configure(handle, config or {})
             yield handle
+
+
+def configure(stack: Stack, config: Mapping[str, Any]) -> None:
+    """Set values of the stack's config, by full key ("artifact-store:retention"); objects as objects. The engine's own
+    command knows only texts."""
+    path = Path(stack.workspace.work_dir) / f"Pulumi.{stack.name}.yaml"
+    settings = (yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None) or {}
+    settings["config"] = {**(settings.get("config") or {}), **config}
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
 
 
 def program(project: Path) -> Any:

@@ -1,0 +1,45 @@
+"""The real Pulumi engine on an embedded AWS. Every test here carries the marker `engine` and runs on one worker.
+
+A missing engine skips these tests on a developer's machine and fails them in CI.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from artifact_store.embedded import deploy
+from artifact_store.embedded.cloud import EmbeddedAws
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
+
+
+@pytest.fixture(scope="session")
+def pulumi() -> Path:
+    """The command's path."""
+    found = deploy.command(PROJECT)
+    if found is None:
+        line = "no pulumi command on PATH or in .tools/: run `make engine`"
+        if os.environ.get("CI"):
+            pytest.fail(line)
+        pytest.skip(line)
+    return found
+
+
+@pytest.fixture(scope="module")
+def aws(pulumi: Path) -> Iterator[EmbeddedAws]:
+    """Its own for each file, with the `pulumi` command on PATH; nothing of it stays in the environment."""
+    with EmbeddedAws() as cloud, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{pulumi.parent}{os.pathsep}{os.environ['PATH']}")
+        yield cloud
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.engine)
+            item.add_marker(pytest.mark.xdist_group("engine"))
