@@ -423,28 +423,36 @@ def _by_model(shape: Any, value: Any, path: str) -> Iterator[str]:
 def _by_documentation(params: Params) -> Iterator[str]:
     """What the AWS Backup guide says and the model does not."""
     for rule in (params.get("BackupPlan") or {}).get("Rules") or []:
-        name, own = rule.get("RuleName"), rule.get("Lifecycle") or {}
-        for life in (own, *(c.get("Lifecycle") or {} for c in rule.get("CopyActions") or [])):
-            cold, days = life.get("MoveToColdStorageAfterDays"), life.get("DeleteAfterDays")
-            if cold and days and days < cold + 90:
-                yield (
-                    f"Error in rule {name} : Invalid lifecycle. DeleteAfterDays cannot be less than 90 days apart from "
-                    "MoveToColdStorageAfterDays"
-                )
-        if rule.get("EnableContinuousBackup"):
-            if not 1 <= (own.get("DeleteAfterDays") or 0) <= 35:
-                yield f"Error in rule {name} : Lifecycle must be 1 to 35 days for continuous backup"
-            if own.get("MoveToColdStorageAfterDays"):
-                yield f"Error in rule {name} : Invalid lifecycle. MoveToColdStorageAfterDays is unavailable"
-        if (rule.get("StartWindowMinutes") or 60) < 60:
-            yield f"Error in rule {name} : StartWindowMinutes must be at least 60"
-        yield from _schedule(rule.get("ScheduleExpression"))
-    yield from _schedule((params.get("RestoreTestingPlan") or {}).get("ScheduleExpression"))
+        yield from _rule(rule)
+    test, selection = params.get("RestoreTestingPlan") or {}, params.get("RestoreTestingSelection") or {}
+    for name in (test.get("RestoreTestingPlanName"), selection.get("RestoreTestingSelectionName")):
+        if name is not None and not re.fullmatch(r"[A-Za-z0-9_]{1,50}", name):
+            yield f"{name!r} is not 1 to 50 letters, digits and underscores"
+    yield from _schedule(test.get("ScheduleExpression"))
     low, high = params.get("MinRetentionDays"), params.get("MaxRetentionDays")
     if low and high and low > high:
         yield f"MinRetentionDays {low} is greater than MaxRetentionDays {high}"
     if (params.get("ChangeableForDays") or 3) < 3:
         yield "ChangeableForDays must be at least 3"
+
+
+def _rule(rule: Params) -> Iterator[str]:
+    name, own = rule.get("RuleName"), rule.get("Lifecycle") or {}
+    for life in (own, *(c.get("Lifecycle") or {} for c in rule.get("CopyActions") or [])):
+        cold, days = life.get("MoveToColdStorageAfterDays"), life.get("DeleteAfterDays")
+        if cold and days and days < cold + 90:
+            yield (
+                f"Error in rule {name} : Invalid lifecycle. DeleteAfterDays cannot be less than 90 days apart from "
+                "MoveToColdStorageAfterDays"
+            )
+    if rule.get("EnableContinuousBackup"):
+        if not 1 <= (own.get("DeleteAfterDays") or 0) <= 35:
+            yield f"Error in rule {name} : Lifecycle must be 1 to 35 days for continuous backup"
+        if own.get("MoveToColdStorageAfterDays"):
+            yield f"Error in rule {name} : Invalid lifecycle. MoveToColdStorageAfterDays is unavailable"
+    if (rule.get("StartWindowMinutes") or 60) < 60:
+        yield f"Error in rule {name} : StartWindowMinutes must be at least 60"
+    yield from _schedule(rule.get("ScheduleExpression"))
 
 
 def _schedule(text: str | None) -> Iterator[str]:

@@ -18,6 +18,8 @@ RULE = {
     "completionWindow": "CompletionWindowMinutes",
     "enableContinuousBackup": "EnableContinuousBackup",
 }
+DEFAULTS = {"startWindow": 60, "completionWindow": 180, "scheduleExpressionTimezone": "Etc/UTC"}
+"""Of a rule, set by Pulumi's provider and not by AWS; a program that leaves them out reads them back left out."""
 LIFE = {"deleteAfter": "DeleteAfterDays", "coldStorageAfter": "MoveToColdStorageAfterDays"}
 LIFE_SHAPE: Shape = dict.fromkeys(LIFE)
 COPY_SHAPE: Shape = {"destinationVaultArn": None, "lifecycle": LIFE_SHAPE}
@@ -33,7 +35,7 @@ def renamed(value: Props, names: dict[str, str]) -> Props:
 
 
 def _rule_out(rule: Props) -> Props:
-    made = renamed(rule, RULE)
+    made = renamed({**DEFAULTS, **rule}, RULE)
     if rule.get("lifecycle"):
         made["Lifecycle"] = renamed(rule["lifecycle"], LIFE)
     if rule.get("copyActions"):
@@ -47,8 +49,9 @@ def _rule_out(rule: Props) -> Props:
     return made
 
 
-def _rule_in(rule: Props) -> Props:
-    made = renamed(rule, {v: k for k, v in RULE.items()})
+def _rule_in(rule: Props, known: Props | None) -> Props:
+    found = renamed(rule, {v: k for k, v in RULE.items()})
+    made = {k: v for k, v in found.items() if known is None or k in known or v != DEFAULTS.get(k)}
     back = {v: k for k, v in LIFE.items()}
     if rule.get("Lifecycle"):
         made["lifecycle"] = renamed(rule["Lifecycle"], back)
@@ -73,11 +76,10 @@ def _look_vault(aws: Aws, name: str, props: Props) -> Props | None:
     found = told(lambda: aws("backup", props["region"]).describe_backup_vault(BackupVaultName=name), *GONE)
     if found is None:
         return None
-    key = found.get("EncryptionKeyArn") if props.get("kmsKeyArn") else None
     return {
         "name": name,
         "arn": found["BackupVaultArn"],
-        "kmsKeyArn": key,
+        "kmsKeyArn": found.get("EncryptionKeyArn"),
         "recoveryPoints": found.get("NumberOfRecoveryPoints", 0),
     }
 
@@ -144,9 +146,10 @@ def _look_plan(aws: Aws, plan_id: str, props: Props) -> Props | None:
     if found is None:
         return None
     plan = found["BackupPlan"]
+    known = {rule["ruleName"]: rule for rule in props.get("rules", [])}
     return {
         "name": plan["BackupPlanName"],
-        "rules": [_rule_in(rule) for rule in plan["Rules"]],
+        "rules": [_rule_in(rule, known.get(rule["RuleName"])) for rule in plan["Rules"]],
         "arn": found["BackupPlanArn"],
         "version": found["VersionId"],
     }

@@ -16,7 +16,9 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def started() -> Iterator[EmbeddedAws]:
-    with EmbeddedAws() as aws, environment(aws.environment):
+    with EmbeddedAws() as aws, environment(aws.environment), pytest.MonkeyPatch.context() as patch:
+        # Reading AWS's thousand managed policies takes most of a second, and is done again after each reset.
+        patch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "false")
         yield aws
 
 
