@@ -11,7 +11,7 @@ demo: .venv/.installed ## deploy the store on this machine, break a model, get i
 	@$(BIN)/python -m artifact_store.embedded.demo
 
 test: lint engine ## everything: linters, types, unit tests, S3 servers, the Pulumi engine
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/.dev ## the fast part of test: linters, types, unit tests; no engine, no servers
 	$(BIN)/ruff check .

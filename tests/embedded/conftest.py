@@ -1,4 +1,4 @@
-"""The embedded AWS for the tests of this folder: one a worker, empty before each test."""
+"""The embedded AWS for the tests of this folder: one a file, empty before each test."""
 
 from __future__ import annotations
 
@@ -37,5 +37,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE) and "started" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.servers)
-            # moto keeps its state in the process: two tests on it must not run at once, and one worker starts it once.
-            item.add_marker(pytest.mark.xdist_group("embedded"))

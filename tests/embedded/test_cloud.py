@@ -12,7 +12,6 @@ from artifact_store.embedded.table import Aws
 
 
 @pytest.mark.servers
-@pytest.mark.xdist_group("embedded")
 def test_nothing_of_a_closed_one_is_left_for_the_next() -> None:
     """Takes 2 s: moto reads AWS's managed policies twice."""
     with EmbeddedAws("eu-central-1") as first:

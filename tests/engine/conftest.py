@@ -1,4 +1,5 @@
-"""The real Pulumi engine on an embedded AWS. Every test here carries the marker `engine` and runs on one worker.
+"""The real Pulumi engine on an embedded AWS. Every test here carries the marker `engine`; a file's tests share a
+stack and run in their order, on one worker.
 
 A missing engine skips these tests on a developer's machine and fails them in CI.
 """
@@ -18,16 +19,19 @@ HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 
 
-@pytest.fixture(scope="session")
-def pulumi() -> Path:
-    """The command's path."""
-    found = deploy.command(PROJECT)
+def required(found: Path | None, *, ci: bool) -> Path:
     if found is None:
         line = "no pulumi command on PATH or in .tools/: run `make engine`"
-        if os.environ.get("CI"):
+        if ci:
             pytest.fail(line)
         pytest.skip(line)
     return found
+
+
+@pytest.fixture(scope="session")
+def pulumi() -> Path:
+    """The command's path."""
+    return required(deploy.command(PROJECT), ci=bool(os.environ.get("CI")))
 
 
 @pytest.fixture(scope="module")
@@ -42,4 +46,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.engine)
-            item.add_marker(pytest.mark.xdist_group("engine"))

@@ -10,7 +10,7 @@ from pulumi.automation import CommandError
 
 from artifact_store.embedded import deploy
 from artifact_store.embedded.cloud import EmbeddedAws
-from tests.engine.conftest import PROJECT
+from tests.engine.conftest import PROJECT, required
 from tests.engine.looking import Steps, client, everything
 
 
@@ -28,6 +28,13 @@ def test_wrong_config_is_refused_at_preview_by_field_and_nothing_is_made(
     with deploy.engine(PROJECT, "dev", aws, config) as stack, pytest.raises(CommandError, match=said):
         stack.preview()
     assert everything(aws) == {}
+
+
+def test_a_missing_engine_skips_on_a_developers_machine_and_fails_in_ci() -> None:
+    with pytest.raises(pytest.skip.Exception, match="make engine"):
+        required(None, ci=False)
+    with pytest.raises(pytest.fail.Exception, match="make engine"):
+        required(None, ci=True)
 
 
 def project(folder: Path, program: str) -> Path:
