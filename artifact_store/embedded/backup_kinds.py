@@ -128,8 +128,13 @@ def _look_lock(backup: Any, name: str) -> Props | None:
     found = backup.describe_backup_vault(BackupVaultName=name)
     if not found.get("Locked"):
         return None
-    # AWS does not tell the cooling-off days again (hashicorp/terraform-provider-aws#46876).
-    return {"minRetentionDays": found.get("MinRetentionDays"), "maxRetentionDays": found.get("MaxRetentionDays")}
+    # AWS does not tell the cooling-off days again, and the provider takes that for none
+    # (hashicorp/terraform-provider-aws#46876).
+    return {
+        "minRetentionDays": found.get("MinRetentionDays"),
+        "maxRetentionDays": found.get("MaxRetentionDays"),
+        "changeableForDays": None,
+    }
 
 
 def _create_plan(aws: Aws, props: Props) -> str:

@@ -13,6 +13,8 @@ from types import TracebackType
 ACCOUNT = "123456789012"
 """The account moto plays."""
 
+LOAD_POLICIES = "MOTO_IAM_LOAD_MANAGED_POLICIES"
+
 
 class EmbeddedAws:
     """Use as a context manager. endpoint: where it listens, http://127.0.0.1:PORT."""
@@ -28,7 +30,8 @@ class EmbeddedAws:
         from artifact_store.embedded import additions
 
         # Attachments of AWS's managed policies need the policies; moto knows them, but loads them only when told to.
-        os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+        self._loaded_before = os.environ.get(LOAD_POLICIES)
+        os.environ[LOAD_POLICIES] = "true"
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         additions.install()
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -43,6 +46,10 @@ class EmbeddedAws:
         # moto keeps what was made in this process, not in the server.
         self.reset()
         self._server.stop()
+        if self._loaded_before is None:
+            os.environ.pop(LOAD_POLICIES, None)
+        else:
+            os.environ[LOAD_POLICIES] = self._loaded_before
 
     @property
     def environment(self) -> dict[str, str]:
