@@ -67,7 +67,7 @@ def test_special_days_of_a_month(expression: str, expected: list[str]) -> None:
     ],
 )
 def test_a_bad_schedule_is_refused_with_its_own_text(expression: str, complaint: str) -> None:
-    with pytest.raises(ValueError, match="cron|rate") as error:
+    with pytest.raises(ValueError, match=r"cron|rate") as error:
         cron.parse(expression)
     assert complaint in str(error.value)
     assert expression in str(error.value)

@@ -10,7 +10,7 @@ next character. Keys come out in UTF-8 byte order, each once; what is read ahead
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -37,6 +37,8 @@ SPLIT_AFTER_PAGES = 3
 """A range is cut only when it has proved long: short listings cost no request more than one after the other."""
 SPLIT_POINTS = 32
 """Most pieces a range is cut into at once."""
+PAGES_A_PIECE = 3
+"""What a piece should hold at least: it costs a request of its own, and one more for what lies behind it."""
 PAGES_AHEAD = 128
 """Pages held before they are asked for, about 60 MB."""
 HINT_LEVELS = 6
@@ -70,8 +72,8 @@ class _Range:
     """A stretch of the key space: keys below `prefix`, after the markers, up to `until` (None: to the prefix's end).
 
     before: the range to the left, from whose end this one starts where it has no markers of its own (`after_before`).
-    skip: the key of those markers, listed to its end before. pages: read and not yet given out. last: key and version id of the last entry read. beyond: the first key seen at or
-    after `until`, once done.
+    skip: the key of those markers, listed to its end before. pages: read and not yet given out. last: key and version
+    id of the last entry read. beyond: the first key seen at or after `until`, once done.
     """
 
     prefix: str
@@ -209,29 +211,34 @@ class _Listing:
         ]
         found: list[VersionPage] = yield asks
         hints = {prefix for answer in found for prefix in answer.common_prefixes}
-        points = self._points(one, hints) or self._points(one, guesses(page, levels[-1]))
-        if points:
-            self._cut(one, points)
+        points = self._usable(one, hints)
+        pieces = int(pages_left(page, points) / PAGES_A_PIECE)
+        if not points:
+            points = self._usable(one, guesses(page, levels[-1]))
+            pieces = 2 * one.read
+        step = -(-len(points) // max(1, min(pieces, SPLIT_POINTS)))
+        if points and pieces:
+            self._cut(one, points[::step], probe=step == 1)
 
-    def _points(self, one: _Range, hints: Iterable[str]) -> list[str]:
-        """The prefixes that lie wholly in what the range has still to list, in order, at most SPLIT_POINTS of them."""
+    def _usable(self, one: _Range, hints: Iterable[str]) -> list[str]:
+        """The prefixes that lie wholly in what the range has still to list, in order."""
         if one.done or one.last is None:
             return []
         here = one.last[0]
-        good = [
+        return sorted(
             hint
             for hint in hints
             if hint.startswith(one.prefix)
             and hint != one.prefix
             and _less(here, hint)
             and (one.until is None or (_less(hint, one.until) and not one.until.startswith(hint)))
-        ]
-        good.sort()
-        step = -(-len(good) // SPLIT_POINTS)
-        return good[:: step or 1]
+        )
 
-    def _cut(self, one: _Range, points: list[str]) -> None:
-        """`one` goes on to the first point; each point is listed by its prefix, and so is what lies between two."""
+    def _cut(self, one: _Range, points: list[str], *, probe: bool) -> None:
+        """`one` goes on to the first point; each point is listed by its prefix, and so is what lies between two.
+
+        probe: there is likely nothing between two points, so no more than one entry is asked for at first.
+        """
         at = self._ranges.index(one)
         pieces: list[_Range] = []
         left, old_until = one, one.until
@@ -239,12 +246,23 @@ class _Listing:
         for index, point in enumerate(points):
             until = points[index + 1] if index + 1 < len(points) else old_until
             inside = _Range(point, before=left)
-            between = _Range(one.prefix, until=until, before=inside, after_before=True, size=1)
+            between = _Range(one.prefix, until=until, before=inside, after_before=True, size=1 if probe else 1000)
             pieces += [inside, between]
             left = between
         if at + 1 < len(self._ranges) and self._ranges[at + 1].before is one:
             self._ranges[at + 1].before = left
         self._ranges[at + 1 : at + 1] = pieces
+
+
+def pages_left(page: VersionPage, folders: Iterable[str]) -> float:
+    """How many pages `folders` fill, if each holds as much as its siblings that the page shows."""
+    coming = Counter(folder[: folder.rfind("/", 0, -1) + 1] for folder in folders)
+    pages = 0.0
+    for parent, count in coming.items():
+        under = (entry.key for entry in page.entries if entry.key.startswith(parent))
+        siblings = {key[: key.find("/", len(parent))] for key in under if "/" in key[len(parent) :]}
+        pages += count / max(1, len(siblings))
+    return pages
 
 
 def guesses(page: VersionPage, folder: str) -> list[str]:

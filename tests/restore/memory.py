@@ -251,8 +251,9 @@ class MemoryS3:
         prefixes: list[str] = []
         next_key = next_version = ""
         truncated = False
-        for entry in self.entries(ask.bucket):
-            if not entry.key.startswith(ask.prefix) or not self._after(bucket, entry, ask):
+        keys = sorted(key for key in bucket.keys if key >= ask.key_marker and key.startswith(ask.prefix))
+        for entry in (stored.entry for key in keys for stored in self._listed(ask.bucket, key)):
+            if not self._after(bucket, entry, ask):
                 continue
             if len(found) + len(prefixes) == ask.max_keys:
                 truncated = True

@@ -108,11 +108,12 @@ def proxy(server: Server) -> Iterator[FaultProxy]:
         yield proxy
 
 
-def new_bucket(server: Server) -> str:
+def new_bucket(server: Server, *, versioned: bool = True) -> str:
     name = f"t-{uuid.uuid4().hex[:20]}"
     boto = server.boto()
     boto.create_bucket(Bucket=name)
-    boto.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    if versioned:
+        boto.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
     return name
 
 
