@@ -456,12 +456,20 @@ def _parse(body: bytes, start: Callable[[str, Any], None], end: Callable[[str], 
     parser.Parse(body, True)
 
 
-_ENTRY = re.compile(rb"<(Version|DeleteMarker)>(.*?)</\1>", re.DOTALL)
 _FIELD = re.compile(rb"<(Key|VersionId|IsLatest|LastModified|ETag|Size|StorageClass|IsRestoreInProgress)>([^<]*)</\1>")
 _PREFIX = re.compile(rb"<CommonPrefixes>\s*<Prefix>([^<]*)</Prefix>\s*</CommonPrefixes>")
 _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*\?>)?\s*<ListVersionsResult[^>]*(?<!/)>")
-_NOT_PLAIN = (b"<!", b'="', b"='", b" >", b"\n>", b"\r>", b"\t>")
-"""Signs of what S3 never writes and the quick way does not read: CDATA, comments, attributes, spaces in tags."""
+_NOT_PLAIN = (
+    (b"!", b"<!"),
+    (b"=", b'="'),
+    (b"=", b"='"),
+    (b" ", b" >"),
+    (b"\n", b"\n>"),
+    (b"\r", b"\r>"),
+    (b"\t", b"\t>"),
+)
+"""Signs of what S3 never writes and the quick way does not read: CDATA, comments, attributes, spaces in tags. Each with
+one rare byte of it, since to look for a single byte takes a thirtieth of the time."""
 _TOP = re.compile(rb"<(IsTruncated|NextKeyMarker|NextVersionIdMarker|EncodingType)>([^<]*)</\1>")
 
 
@@ -477,24 +485,25 @@ def _quick(body: bytes, server_time: float) -> op.VersionPage | None:
     if root is None or not body.rstrip().endswith(b"</ListVersionsResult>"):
         return None
     rest = body = body[root.end() :]
-    if any(sign in body for sign in _NOT_PLAIN):
+    if any(byte in body and sign in body for byte, sign in _NOT_PLAIN):
         return None
     first, last = body.find(b"<Version>"), body.rfind(b"</Version>")
     markers = body.find(b"<DeleteMarker>"), body.rfind(b"</DeleteMarker>")
     starts = [n for n in (first, markers[0]) if n >= 0]
+    listed = b""
     if starts:
         low, high = min(starts), max(last, markers[1])
-        rest = body[:low] + body[high:]
+        listed, rest = body[low:high], body[:low] + body[high:]
     top = dict(_TOP.findall(rest))
     if b"IsTruncated" not in top:
         return None
     decoded = _decoder(top.get(b"EncodingType", b"") == b"url")
     entries = []
-    for kind, inner in _ENTRY.findall(body):
+    for marker, inner in _split(listed):
         fields = dict(_FIELD.findall(inner))
         if b"Key" not in fields or b"LastModified" not in fields:
             return None
-        entries.append(_entry(kind == b"DeleteMarker", fields, decoded))
+        entries.append(_entry(marker, fields, decoded))
     if 2 * len(entries) != body.count(b"LastModified>"):
         return None
     prefixes = [decoded(prefix) for prefix in _PREFIX.findall(rest)]
@@ -509,6 +518,17 @@ def _quick(body: bytes, server_time: float) -> op.VersionPage | None:
         server_time,
         _interleaved(entries),
     )
+
+
+def _split(listed: bytes) -> list[tuple[bool, bytes]]:
+    """Each entry, whether it is a marker, and what follows its start tag. Splitting is quicker than any expression."""
+    found: list[tuple[bool, bytes]] = []
+    for number, chunk in enumerate(listed.split(b"<Version>")):
+        version, *markers = chunk.split(b"<DeleteMarker>")
+        if number:
+            found.append((False, version))
+        found += [(True, marker) for marker in markers]
+    return found
 
 
 def parse_versions_by_xml(body: bytes, server_time: float = 0.0) -> op.VersionPage:
@@ -562,11 +582,17 @@ def _entry(marker: bool, fields: Mapping[bytes, bytes], decoded: Callable[[bytes
         last_modified=_time(fields[b"LastModified"]),
         is_latest=fields.get(b"IsLatest") == b"true",
         is_marker=marker,
-        etag=decoded_plain(fields.get(b"ETag", b"")).strip('"'),
+        etag=_etag(fields.get(b"ETag", b"")),
         size=int(fields.get(b"Size", b"0")),
         storage_class=(fields.get(b"StorageClass") or b"STANDARD").decode() if not marker else "STANDARD",
         restored=fields.get(b"IsRestoreInProgress") == b"false",
     )
+
+
+def _etag(raw: bytes) -> str:
+    if raw.startswith(b"&quot;") and raw.endswith(b"&quot;"):
+        raw = raw[6:-6]
+    return decoded_plain(raw).strip('"')
 
 
 _REFERENCE = re.compile(r"&(?:#(\d+)|#x([0-9a-fA-F]+)|(amp|lt|gt|quot|apos));")
