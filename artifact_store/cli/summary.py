@@ -31,7 +31,7 @@ def explain(plan: Plan) -> None:
     lines = (
         (counts[Action.COPY], "copy", f"{size(summary.copied_bytes)}, bringing back what was there"),
         (counts[Action.UNDELETE], "undelete", "removing their delete markers for good, which rewrites history"),
-        (counts[Action.DELETE], "hide", "by a delete marker, since they were not there at T"),
+        (counts[Action.DELETE], "hide", "with a delete marker: not there at T"),
         (counts[Action.THAW], "thaw", f"{size(summary.thaw_bytes)} in an archive class, to be made readable first"),
         (counts[Action.KEEP], "keep", "as they are"),
     )

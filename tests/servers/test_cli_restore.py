@@ -56,7 +56,7 @@ def test_a_model_comes_back_to_the_byte_and_nothing_is_lost(run, story, state):
     assert told[:7] == [
         f"{story.address} to {BEFORE}",
         "  copy             2 keys  3.9 KiB, bringing back what was there",
-        "  hide              1 key  by a delete marker, since they were not there at T",
+        "  hide              1 key  with a delete marker: not there at T",
         "  keep              1 key  as they are",
         "  cost         3 requests  3.9 KiB of storage added",
         "  2 keys current now (1.5 KiB) stay as older versions: nothing is lost",

@@ -1,0 +1,156 @@
+"""The whole story on this machine: deploy the store, train a model, break it, get it back, prove it.
+
+Owns what `make demo` shows. Exit code 0 only if every file came back to the byte, the stray one is hidden, nothing that
+the bad push wrote is lost, and the model is as accurate as before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from artifact_store.cli.output import paint, tell
+from artifact_store.cli.output import size as readable
+from artifact_store.embedded import classifier
+from artifact_store.embedded.cloud import EmbeddedAws
+from artifact_store.embedded.deploy import deployed, environment
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PROJECT = Path(__file__).resolve().parents[2]
+STACK = "dev"
+MODEL = "models/classifier"
+
+
+def main() -> int:
+    """Tell the story; returns the exit code."""
+    head("An AWS on this machine")
+    with EmbeddedAws() as aws, tempfile.TemporaryDirectory(prefix="artifact-store-demo-") as state:
+        tell(f"   {aws.endpoint}, played by moto: no account, no credentials, nothing leaves this machine")
+        head(f"The store: `pulumi up` of stack {STACK}")
+        began = time.monotonic()
+        with deployed(PROJECT, STACK, aws) as store:
+            took = time.monotonic() - began
+            tell(f"   {store.resources} resources in {took:.1f} s, deployed by the {store.by}")
+            tell(f"   bucket {store.outputs['bucket']}, vault {store.outputs['vault']}")
+            with environment({**aws.environment, "XDG_STATE_HOME": state}):
+                proved = story(store.outputs["bucket"])
+    if not proved:
+        tell("The model did NOT come back as it was.", "red")
+        return 1
+    tell("Proved: the model is back as it was at T, to the byte, and nothing was lost.", "green")
+    return 0
+
+
+def story(bucket: str) -> bool:
+    """From a good model to a bad push and back; returns whether all of it could be proved."""
+    s3 = client()
+    address = f"s3://{bucket}/{MODEL}"
+
+    head("A good model")
+    good = classifier.train(seed=1)
+    files = classifier.stored(good)
+    for name, data in files.items():
+        s3.put_object(Bucket=bucket, Key=f"{MODEL}/{name}", Body=data)
+        tell(f"   {name:36}{readable(len(data)):>9}  sha256 {digest(data)[:12]}")
+    before = show(files)
+    # S3's times are whole seconds, and T is inclusive: the push ends in a second before T, the bad one begins after it.
+    instant = int(time.time()) + 1
+    at = datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    tell(f"   T = {at}", "bold")
+    time.sleep(instant + 1 - time.time())
+
+    head("A bad push: trained on wrong labels, three shards overwritten, one deleted, a stray file added")
+    bad = classifier.train(seed=2, mislabelled=True)
+    lost, *overwritten = sorted((name for name in files if name.startswith("model-")), reverse=True)
+    written = {name: data for name, data in classifier.stored(bad).items() if name in overwritten}
+    written[classifier.SINGLE] = classifier.single(bad)
+    for name, data in sorted(written.items()):
+        s3.put_object(Bucket=bucket, Key=f"{MODEL}/{name}", Body=data)
+        what = "stray" if name not in files else "same size" if len(data) == len(files[name]) else "another size"
+        tell(f"   {name:36}{readable(len(data)):>9}  sha256 {digest(data)[:12]}  {what}")
+    s3.delete_object(Bucket=bucket, Key=f"{MODEL}/{lost}")
+    tell(f"   {lost:36}  deleted")
+    show(current(s3, bucket))
+
+    head("What changed since T")
+    changed = command("diff", address, "--at", at)
+
+    head("The restore")
+    restored = command("restore", address, "--at", at, "--yes")
+
+    head("The proof")
+    found = current(s3, bucket)
+    for name in sorted(files.keys() | found.keys()):
+        same = name in found and digest(found[name]) == digest(files.get(name, b""))
+        tell(f"   {name:36}{'same SHA-256 as at T' if same else 'NOT as it was at T'}", "" if same else "red")
+    kept = {digest(data) for data in versions(s3, bucket)}
+    nothing_lost = all(digest(data) in kept for data in (*files.values(), *written.values()))
+    if classifier.SINGLE not in found:
+        tell(f"   {classifier.SINGLE:36}hidden")
+    tell(f"   what the bad push wrote is {'still there as noncurrent versions' if nothing_lost else 'LOST'}")
+    return changed and restored and found == files and nothing_lost and show(found) == before
+
+
+def show(files: classifier.Files) -> float:
+    """What a loader makes of these files, as a line; returns the accuracy, -1 where they cannot be loaded."""
+    try:
+        accuracy = classifier.accuracy(classifier.loaded(files))
+    except KeyError as missing:
+        tell(f"   the model cannot be loaded: {missing} is missing", "red")
+        return -1
+    tell(f"   accuracy of the model as it is loaded now: {accuracy:.1%}", "green" if accuracy > 0.5 else "red")
+    return accuracy
+
+
+def command(*arguments: str) -> bool:
+    """Run the real command line as a user would; returns whether it ended well."""
+    tell(f"   $ artifact-store {' '.join(arguments)}", "bold")
+    sys.stdout.flush()
+    words = [sys.executable, "-m", "artifact_store", *arguments]
+    # One stream, so that talk and data stay in order in a file too.
+    return subprocess.run(words, check=False, stderr=subprocess.STDOUT).returncode == 0  # noqa: S603 - our own words
+
+
+def current(s3: S3Client, bucket: str) -> classifier.Files:
+    """The model's files as any reader finds them now. Read with boto3: a proof by someone else's code."""
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"{MODEL}/")
+    keys = [found["Key"] for found in listed.get("Contents", [])]
+    return {key.removeprefix(f"{MODEL}/"): s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
+
+def versions(s3: S3Client, bucket: str) -> list[bytes]:
+    """Every version's content, noncurrent ones too."""
+    listed = s3.list_object_versions(Bucket=bucket, Prefix=f"{MODEL}/").get("Versions", [])
+    return [s3.get_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])["Body"].read() for one in listed]
+
+
+def client() -> S3Client:
+    """Finds the embedded AWS by the environment, like any other client."""
+    import boto3
+
+    return boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 as hexadecimal text."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def head(text: str) -> None:
+    """The next chapter's title."""
+    sys.stdout.write("\n")
+    tell(paint(text, "cyan", sys.stdout))
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

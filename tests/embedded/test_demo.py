@@ -1,0 +1,76 @@
+"""The demo tells the truth: it ends well only where the model is proved to be back. Each run takes 4 s: it deploys the
+store and runs real commands."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+from artifact_store.embedded import classifier, demo, deploy
+
+
+@pytest.fixture(autouse=True)
+def without_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy, "command", lambda project: None)
+
+
+def test_the_demo_breaks_the_model_and_proves_that_it_is_back(capfd: pytest.CaptureFixture[str]) -> None:
+    before = dict(os.environ)
+    assert demo.main() == 0
+    told = capfd.readouterr().out
+    assert "deployed by the in-process monitor" in told
+    found = [float(text) for text in re.findall(r"loaded now: ([\d.]+)%", told)]
+    good, bad, back = found
+    assert good > 80
+    assert bad < 20
+    assert back == good
+    assert told.count("same SHA-256 as at T") == 6
+    assert "verified: 7 keys as the plan says" in told
+    assert told.strip().endswith("to the byte, and nothing was lost.")
+    assert len(told.splitlines()) < 70
+    assert dict(os.environ) == before
+
+
+def test_the_demo_fails_where_the_restore_did_not_happen(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, "command", lambda *arguments: True)
+    assert demo.main() == 1
+    told = capfd.readouterr().out
+    assert told.count("NOT as it was at T") == 5
+    assert told.strip().endswith("The model did NOT come back as it was.")
+
+
+def test_the_demo_fails_where_a_command_ends_badly(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = demo.command
+
+    def badly(*arguments: str) -> bool:
+        return real(*arguments) and arguments[0] != "restore"
+
+    monkeypatch.setattr(demo, "command", badly)
+    assert demo.main() == 1
+
+
+@pytest.fixture(scope="module")
+def files() -> classifier.Files:
+    return classifier.stored(classifier.train(seed=3, steps=1))
+
+
+def test_a_model_is_loaded_from_its_files_as_it_was_trained(files: classifier.Files) -> None:
+    weights = classifier.train(seed=3, steps=1)
+    found = classifier.loaded(files)
+    assert found.keys() == weights.keys()
+    assert all((found[name] == weights[name]).all() for name in weights)
+
+
+def test_a_single_file_beside_an_index_wins(files: classifier.Files) -> None:
+    other = classifier.train(seed=4, steps=1)
+    found = classifier.loaded({**files, classifier.SINGLE: classifier.single(other)})
+    assert (found["layers.0.weight"] == other["layers.0.weight"]).all()
+
+
+def test_a_missing_shard_is_named(files: classifier.Files) -> None:
+    with pytest.raises(KeyError, match="model-00004-of-00004"):
+        classifier.loaded({name: data for name, data in files.items() if not name.startswith("model-00004")})
