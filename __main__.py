@@ -2,7 +2,6 @@
 
 import pulumi
 
-from artifact_store import design
 from artifact_store.components import (
     Alerts,
     BackupPlan,
@@ -12,10 +11,9 @@ from artifact_store.components import (
     SecondRegion,
     VersionedBucket,
 )
-from artifact_store.components.engine import announce, secret_if
+from artifact_store.components.engine import decided, secret_if
 
-store, warnings, secrets = design.of_engine(pulumi.get_stack())
-promised = announce(store, warnings)
+store, promised, secrets = decided(pulumi.get_stack())
 
 bucket = VersionedBucket("models", store.bucket, protected=store.protected)
 alerts = Alerts("alerts", emails=secret_if("alertEmails" in secrets, store.alert_emails), protected=store.protected)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import pulumi
 
+from artifact_store import design
 from artifact_store.design import Design
+from artifact_store.errors import ConfigError
 from artifact_store.promise import Row, promise, text
 
 
@@ -19,13 +21,21 @@ def guarded(opts: pulumi.ResourceOptions | None, protected: bool) -> pulumi.Reso
     return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=protected or None))
 
 
-def announce(store: Design, warnings: Sequence[str]) -> list[Row]:
-    """Print warnings and promise, so that who reads a preview sees what it promises. Returns the promise."""
+def decided(stack: str) -> tuple[Design, list[Row], frozenset[str]]:
+    """What the stack's config makes: (design, promise, config keys that are secret).
+
+    Prints warnings and promise, so that who reads a preview sees what it promises. Raises pulumi.RunError with one
+    line a fault, which the engine shows without a traceback.
+    """
+    try:
+        store, warnings, secrets = design.of_engine(stack)
+    except ConfigError as error:
+        raise pulumi.RunError(str(error)) from error
     for warning in warnings:
         pulumi.log.warn(warning)
     rows = promise(store)
-    pulumi.log.info(f"What can be got back from stack {store.stack}:\n{text(rows)}")
-    return rows
+    pulumi.log.info(f"What can be got back from stack {stack}:\n{text(rows)}")
+    return store, rows, secrets
 
 
 def secret_if(secret: bool, values: Sequence[str]) -> list[pulumi.Input[str]]:

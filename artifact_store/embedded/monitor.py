@@ -63,7 +63,7 @@ class Monitor(mocks.MockMonitor, mocks.Mocks):
 
 
 def run(project: Path, stack: str, aws: EmbeddedAws) -> tuple[Props, int]:
-    """Run the project's program to its end: (outputs, number of AWS resources made)."""
+    """Run the project's program to its end: (outputs, number of AWS resources made). Raises ConfigError, Refused."""
     config = stack_config(project, stack)
     region = config.get("aws:region") or aws.region
     monitor = Monitor(Aws(aws.endpoint, region))
@@ -78,6 +78,8 @@ def run(project: Path, stack: str, aws: EmbeddedAws) -> tuple[Props, int]:
     main = program(project)
     try:
         loop.run_until_complete(run_in_stack(main))
+    except pulumi.RunError as error:
+        raise ConfigError(str(error).splitlines()) from error
     finally:
         # After a failing program the next one in this process would wait for its outputs for ever.
         settings.SETTINGS.rpc_manager.clear()

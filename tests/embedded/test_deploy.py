@@ -120,3 +120,20 @@ def test_requests_reach_the_embedded_aws_past_a_proxy(cloud: EmbeddedAws, monkey
     with deploy.environment(cloud.environment):
         assert boto3.client("s3").list_buckets()["Buckets"] == []
         cloud.reset()
+
+
+def test_wrong_config_is_one_error_with_a_line_for_each_fault(
+    policies: None, cloud: EmbeddedAws, tmp_path: Path
+) -> None:
+    for path in (PROJECT / "Pulumi.yaml", PROJECT / "__main__.py"):
+        (tmp_path / path.name).write_text(path.read_text())
+    (tmp_path / "Pulumi.dev.yaml").write_text(
+        "config:\n  artifact-store:retention: {pointInTimeDays: 36}\n  artifact-store:bukcet: {}\n"
+    )
+    with pytest.raises(ConfigError) as error:
+        run(tmp_path, "dev", cloud)
+    assert [fault.split(": ")[1] for fault in error.value.faults] == [
+        "bukcet",
+        "aws:region",
+        "retention.pointInTimeDays",
+    ]
