@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,3 +109,26 @@ def test_another_retention_of_snapshots_updates_the_plan_and_touches_no_lock(pro
         "weekly": 365,
         "monthly": 2555,
     }
+
+
+def pulumi(stack: Stack, *words: str) -> str:
+    command = ["pulumi", *words, "--stack", stack.name, "--non-interactive"]
+    return subprocess.run(command, cwd=stack.workspace.work_dir, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_lock_is_changed_on_purpose_after_its_protection_is_taken_off(prod: Stack, aws: EmbeddedAws) -> None:
+    deploy.configure(prod, {"artifact-store:vault": {"lock": {"mode": "governance", "minDays": 14, "maxDays": 2555}}})
+    resources = prod.export_stack().deployment["resources"]
+    for urn in [one["urn"] for one in resources if one["type"].endswith(":VaultLockConfiguration")]:
+        pulumi(prod, "state", "unprotect", urn, "--yes")
+    prod.up()
+    assert locks(aws) == {"us-east-1": (True, 14, 2555), "us-west-2": (True, 14, 2555)}
+    again = [one for one in prod.export_stack().deployment["resources"] if one["type"].endswith("LockConfiguration")]
+    assert [one["protect"] for one in again] == [True, True]
+
+
+def test_a_protected_stack_is_taken_down_on_purpose_by_making_it_throw_away(prod: Stack, aws: EmbeddedAws) -> None:
+    deploy.configure(prod, {"artifact-store:throwAway": True, "artifact-store:bucket": {"encryption": "SSE-KMS"}})
+    prod.up()
+    prod.destroy()
+    assert everything(aws) == {}
