@@ -160,15 +160,12 @@ def bucket_ready(*, versioning: str, event_bridge: bool, field: str = "bucket") 
         )
 
 
-def history_kept(old: Design, new: Design) -> Iterator[Problem]:
-    """P7: what ends the present continuous backup and starts a new one. Source: AWS Backup guide,
-    point-in-time-recovery-stopping."""
-    before, after = old.continuous.delete_after_days, new.continuous.delete_after_days
-    stops = "stops the present continuous backup; a new one starts empty, the old one stays until it ends"
+def history_kept(before: int | None, after: int | None, field: str) -> Iterator[Problem]:
+    """P7, days a continuous backup is kept. Source: AWS Backup guide, point-in-time-recovery-stopping. The plan's name,
+    which ends it too, is fixed."""
     if before != after:
-        yield _warning("P7", new.continuous.field, f"changing it from {before} to {after} {stops}")
-    if old.plan_name != new.plan_name:
-        yield _warning("P7", "plan name", f"changing it from {old.plan_name} to {new.plan_name} {stops}")
+        stops = "stops the present continuous backup: a new one starts empty, and the old one stays until it ends"
+        yield _warning("P7", field, f"changing it from {before} to {after} {stops}")
 
 
 def recovery_point_objective(minutes: int | None) -> Iterator[Problem]:

@@ -6,12 +6,14 @@ has a fixed name and is protected, since another plan would stop the bucket's co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
 from artifact_store import design
+from artifact_store import rules as aws_rules
 from artifact_store.components.engine import guarded
 
 
@@ -39,7 +41,9 @@ class BackupPlan(pulumi.ComponentResource):
             name,
             name=plan_name,
             rules=[_rule(rule, vault, copy_vault_arn) for rule in rules],
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(
+                parent=self, hooks=pulumi.ResourceHookBinding(before_update=[_history_kept(name, rules)])
+            ),
         )
         aws.backup.Selection(
             f"{name}-selection",
@@ -52,6 +56,26 @@ class BackupPlan(pulumi.ComponentResource):
         )
         self.plan_id = plan.id
         self.register_outputs({"planId": self.plan_id})
+
+
+def _history_kept(name: str, rules: Sequence[design.Rule]) -> pulumi.ResourceHook:
+    """Warns, at preview already, of a change that ends the continuous backup: only the engine knows the past."""
+    field = next((rule.field for rule in rules if rule.continuous), "")
+
+    def warn(change: pulumi.ResourceHookArgs) -> None:
+        before, after = (_continuous_days(inputs or {}) for inputs in (change.old_inputs, change.new_inputs))
+        for problem in aws_rules.history_kept(before, after, field):
+            pulumi.log.warn(problem.line)
+
+    return pulumi.ResourceHook(f"{name}-history-kept", warn, pulumi.ResourceHookOptions(on_dry_run=True))
+
+
+def _continuous_days(inputs: Mapping[str, Any]) -> int | None:
+    for rule in inputs.get("rules", []):
+        if rule.get("enableContinuousBackup"):
+            days = rule.get("lifecycle", {}).get("deleteAfter")
+            return None if days is None else int(days)
+    return None
 
 
 def _rule(

@@ -74,10 +74,15 @@ def test_the_outputs_name_what_there_is(dev: Deployed, aws: EmbeddedAws) -> None
     assert (selection["IamRoleArn"], selection["Resources"]) == (outputs["backupRoleArn"], [outputs["bucketArn"]])
 
 
-def test_a_longer_retention_updates_plan_and_lifecycle_in_place(settled: Deployed, aws: EmbeddedAws) -> None:
+def test_a_longer_retention_updates_plan_and_lifecycle_in_place_and_warns_of_the_history(
+    settled: Deployed, aws: EmbeddedAws
+) -> None:
     steps = Steps()
     deploy.configure(settled.stack, {"artifact-store:retention": {"pointInTimeDays": 14}})
+    warned = "retention.pointInTimeDays: changing it from 7 to 14 stops the present continuous backup"
+    assert warned in settled.stack.preview().stdout
     made = settled.stack.up(on_event=steps)
+    assert warned in made.stdout
     assert steps.of("plan") == ["update"]
     assert steps.of("models-lifecycle") == ["update"]
     assert {operation for operation, _ in steps.all} == {"update"}
