@@ -1,0 +1,43 @@
+"""What a check asks for and what it finds, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bytes first..last of the file, inclusive; both lie inside it."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """dtype as the format names it; shape in its order; size in bytes in the file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """problem: one line, "" where the file is what it says it is. format: what it was read as, "" where nothing is known
+    of its name. tensors: by name, where the header tells. facts: numbers of the header that a set compares ("split.no").
+    digest: hexadecimal SHA-256 of the header (names, types, shapes), "" where the format has none. proved: how far the
+    check reaches: False where it only looked at the first bytes."""
+
+    format: str = ""
+    problem: str = ""
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    facts: Mapping[str, int] = field(default_factory=dict)
+    digest: str = ""
+    proved: bool = True
+
+
+Check: TypeAlias = Generator[Range, bytes, Finding]
+"""Yields the bytes it wants, is sent them (fewer where the server sent fewer), returns what it found."""

@@ -1,0 +1,115 @@
+"""What a model is, as files: a set that is only worth something whole.
+
+Owns the words: a folder as it stood at one instant, a set found in it, and the way a layout asks for the content of a
+small file. Which layouts there are is for `layouts`; whether a set is whole is for `verdict`. Does no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias, TypeVar
+
+R = TypeVar("R")
+
+SMALL = 16 * 1024**2
+"""Bytes of the largest file that is read whole: an index, a config, a pointer. What is larger is never asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file as it stood. size in bytes."""
+
+    size: int
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Everything below a prefix as it stood at one instant.
+
+    prefix: "" or a whole path that ends in "/". files: path relative to the prefix -> File, at every depth.
+    """
+
+    prefix: str
+    files: Mapping[str, File]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The files that lie directly in the folder."""
+        return frozenset(path for path in self.files if "/" not in path)
+
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        """The names of the folders directly in it, without "/"."""
+        return frozenset(path.split("/", 1)[0] for path in self.files if "/" in path)
+
+    def below(self, name: str) -> Folder:
+        """The folder `name` (may hold "/") in it."""
+        start = f"{name}/"
+        inner = {path[len(start) :]: file for path, file in self.files.items() if path.startswith(start)}
+        return Folder(self.prefix + start, inner)
+
+
+Reading: TypeAlias = Generator[str, bytes | None, R]
+"""A pure function that may ask for small files: yields a path relative to its folder, is sent the content; None where
+there is no such file or it is larger than SMALL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A file that something names and that is not there. Paths relative to the set's prefix."""
+
+    path: str
+    named_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSet:
+    """Files that make one model together. Paths are relative to `prefix`.
+
+    layout: the name of the layout. prefix: of the folder it was found in. name: tells sets apart that share a prefix
+    (a variant, a file's stem), "" where there is one. members: hold the weights; each must be there and not be empty.
+    indexes: say which members belong together; written last, restored after them. pointers: say which set is current,
+    and configs that servers poll; restored after everything else. others: belong to it, and a loader does without.
+    missing: named by an index or pointer and not there. least: bytes a member must have at least, where something says
+    so. tensors: the names an index promises of a member. facts: what the headers of members must say (GGUF: split.no).
+    problems: why it cannot be loaded though every file is there. warnings: what its user should know (a base model that
+    lives elsewhere, files of another world size). may_be_empty: members whose emptiness is no fault.
+    sharded: the members are pieces of one save, so that pieces of two saves are no model.
+    """
+
+    layout: str
+    prefix: str
+    name: str = ""
+    members: tuple[str, ...] = ()
+    indexes: tuple[str, ...] = ()
+    pointers: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    least: Mapping[str, int] = field(default_factory=dict)
+    tensors: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    facts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    may_be_empty: frozenset[str] = frozenset()
+    sharded: bool = True
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All its files, in the order in which a restore writes them."""
+        return (*self.members, *self.others, *self.indexes, *self.pointers)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One way to lay out a model.
+
+    marks: cheap and without reading, from the direct names of a folder: could such a set live here? Called for every
+    folder there is. recognise: the sets in a folder that `marks` said yes to; an empty list where it was wrong.
+    """
+
+    name: str
+    marks: Callable[[Folder], bool]
+    recognise: Callable[[Folder], Reading[list[ModelSet]]]
