@@ -1,0 +1,207 @@
+"""A bucket made by rule, of any size: every key has three entries, and an accident happened after INSTANT.
+
+Owns the keys, their histories and the pages that list them, as S3 writes them. Remembers what is written to it, so that
+a restore can be looked at afterwards. No I/O.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+
+INSTANT = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+"""The moment to go back to."""
+
+ENTRIES = 3
+"""Versions and markers of every key at the start."""
+
+PAGE = 1000
+SIZE = 10_000_000
+"""Bytes of every version: checkpoints of one model are all of one size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """seconds: since the epoch. number: unique within the key, from which the id and the ETag are made."""
+
+    number: int
+    seconds: int
+    marker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A history, newest first, and what a restore has to do about it: "keep", "copy" or "delete"."""
+
+    entries: tuple[Entry, ...]
+    action: str
+
+
+def _kind(action: str, *after: int, marker: bool = False) -> Kind:
+    newest_first = zip(count(ENTRIES - 1, -1), after, strict=False)
+    return Kind(tuple(Entry(n, INSTANT + s, marker and n == ENTRIES - 1) for n, s in newest_first), action)
+
+
+CHANGED = _kind("copy", 60, -60, -120)
+KEPT = _kind("keep", -60, -120, -180)
+DELETED = _kind("copy", 60, -60, -120, marker=True)
+NEW = _kind("delete", 60, 50, 40)
+KINDS = (CHANGED, CHANGED, KEPT, CHANGED, DELETED, CHANGED, NEW, CHANGED, KEPT, CHANGED)
+"""Key after key: seven of ten to be copied, two to be kept, one to be deleted."""
+
+
+def deep_key(index: int) -> str:
+    """Ten shards a checkpoint, ten checkpoints a run, a hundred runs a family. In the order of numbers."""
+    family, run, step, shard = index // 10_000, index // 100 % 100, index // 10 % 10, index % 10
+    return f"models/family-{family:03}/run-{run:03}/checkpoint-{step:05}/model-{shard:05}-of-00010.safetensors"
+
+
+def flat_key(index: int) -> str:
+    """All in one folder."""
+    return f"artifacts/{index:09}.bin"
+
+
+class Bucket:
+    """`versions` entries, rounded to whole keys. flat: one folder instead of a tree. page: most entries a page."""
+
+    def __init__(self, versions: int, *, flat: bool = False, page: int = PAGE) -> None:
+        self.keys = [flat_key(i) if flat else deep_key(i) for i in range(max(1, round(versions / ENTRIES)))]
+        self.page = page
+        self._written: dict[int, list[Entry]] = {}
+        self._whole = [
+            "".join(_xml("%(key)s", "%(index)024d", entry, entry is kind.entries[0]) for entry in kind.entries)
+            for kind in KINDS
+        ]
+
+    def expected(self) -> dict[str, int]:
+        """How many keys a restore to INSTANT keeps, copies and deletes."""
+        whole, rest = divmod(len(self.keys), len(KINDS))
+        actions = [kind.action for kind in KINDS]
+        return {action: whole * actions.count(action) + actions[:rest].count(action) for action in sorted(set(actions))}
+
+    def entries(self, index: int) -> list[Entry]:
+        """Of one key, newest first."""
+        return self._written.get(index, []) + list(KINDS[index % len(KINDS)].entries)
+
+    def find(self, key: str) -> int | None:
+        index = bisect_left(self.keys, key)
+        return index if index < len(self.keys) and self.keys[index] == key else None
+
+    def current(self, key: str) -> tuple[int, Entry] | None:
+        """The key's index and newest version; None where there is none, or a marker."""
+        index = self.find(key)
+        if index is None:
+            return None
+        newest = self.entries(index)[0]
+        return None if newest.marker else (index, newest)
+
+    def version(self, key: str, version_id: str) -> tuple[int, Entry] | None:
+        index = self.find(key)
+        if index is None:
+            return None
+        found = next((entry for entry in self.entries(index) if id_of(index, entry) == version_id), None)
+        return None if found is None or found.marker else (index, found)
+
+    def write(self, index: int, now: int, number: int | None) -> Entry:
+        """Put a copy of the version with this number on top, or a marker. A copy has the ETag of its source, so its
+        number is the source's plus a thousand for each entry of the key."""
+        newer = self._written.setdefault(index, [])
+        step = 1000 * (len(newer) + 1)
+        entry = Entry(step + number % 1000, now) if number is not None else Entry(step + 999, now, marker=True)
+        newer.insert(0, entry)
+        return entry
+
+    def list(
+        self, prefix: str = "", delimiter: str = "", key_marker: str = "", version_marker: str = "", most: int = PAGE
+    ) -> bytes:
+        """One page of ListObjectVersions."""
+        room = min(most, self.page)
+        index, skip = self._start(prefix, key_marker, version_marker)
+        end = bisect_left(self.keys, after(prefix)) if prefix else len(self.keys)
+        parts: list[str] = []
+        marker = ("", "")
+        while room and index < end:
+            key = self.keys[index]
+            cut = key.find(delimiter, len(prefix)) if delimiter else -1
+            if cut >= 0:
+                folder = key[: cut + 1]
+                if not key_marker.startswith(folder):
+                    parts.append(f"<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>")
+                    room -= 1
+                    marker = (folder, "")
+                index, skip = bisect_left(self.keys, after(folder), index), 0
+                continue
+            if not skip and room >= ENTRIES and index not in self._written:
+                kind = index % len(KINDS)
+                parts.append(self._whole[kind] % {"key": key, "index": index})
+                room -= ENTRIES
+                marker = (key, id_of(index, KINDS[kind].entries[-1]))
+                index += 1
+                continue
+            entries = self.entries(index)
+            shown = entries[skip : skip + room]
+            parts += [_xml(key, f"{index:024}", entry, entry is entries[0]) for entry in shown]
+            room -= len(shown)
+            marker = (key, id_of(index, shown[-1]))
+            if skip + len(shown) < len(entries):
+                break
+            index, skip = index + 1, 0
+        return _page(parts, marker if index < end else None)
+
+    def _start(self, prefix: str, key_marker: str, version_marker: str) -> tuple[int, int]:
+        """The first key to list, and how many of its entries came before."""
+        first = bisect_left(self.keys, prefix)
+        if not key_marker or key_marker < prefix:
+            return first, 0
+        index = self.find(key_marker)
+        if index is None or not version_marker:
+            return max(first, bisect_right(self.keys, key_marker)), 0
+        ids = [id_of(index, entry) for entry in self.entries(index)]
+        before = ids.index(version_marker) + 1
+        return (index + 1, 0) if before == len(ids) else (index, before)
+
+
+def after(prefix: str) -> str:
+    """The first string that is greater than all that start with the prefix."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+def id_of(index: int, entry: Entry) -> str:
+    """32 characters, as those of S3."""
+    return f"{index:024}.{entry.number:07}"
+
+
+def etag_of(index: int, entry: Entry) -> str:
+    """A copy has the ETag of what it copies."""
+    return f"{index:024}{entry.number % 1000:08}"
+
+
+def _xml(key: str, index: str, entry: Entry, latest: bool) -> str:
+    when = datetime.fromtimestamp(entry.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    tag = "DeleteMarker" if entry.marker else "Version"
+    content = (
+        ""
+        if entry.marker
+        else f"<ETag>&quot;{index}{entry.number % 1000:08}&quot;</ETag><Size>{SIZE}</Size>"
+        "<StorageClass>STANDARD</StorageClass>"
+    )
+    return (
+        f"<{tag}><Key>{key}</Key><VersionId>{index}.{entry.number:07}</VersionId>"
+        f"<IsLatest>{'true' if latest else 'false'}</IsLatest><LastModified>{when}</LastModified>{content}"
+        f"<Owner><ID>{'0123456789abcdef' * 4}</ID></Owner></{tag}>"
+    )
+
+
+def _page(parts: list[str], goes_on: tuple[str, str] | None) -> bytes:
+    markers = ""
+    if goes_on is not None:
+        key, version_id = goes_on
+        markers = f"<NextKeyMarker>{key}</NextKeyMarker><NextVersionIdMarker>{version_id}</NextVersionIdMarker>"
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"<Name>bench</Name><EncodingType>url</EncodingType><MaxKeys>{PAGE}</MaxKeys>"
+        f"<IsTruncated>{'false' if goes_on is None else 'true'}</IsTruncated>{markers}{''.join(parts)}"
+        "</ListVersionsResult>"
+    ).encode()

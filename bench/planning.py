@@ -1,0 +1,97 @@
+"""A restore of a large bucket on the stub: memory, time and requests of its plan; the requests that carry it out."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from math import ceil
+from pathlib import Path
+
+from bench.bucket import INSTANT
+from bench.clients import Planned, plan_ours
+from bench.process import Cost, best, measured
+from bench.restore import OURS
+from bench.stub import BUCKET, Stub, stub
+from bench.table import Row
+
+MB = 1_000_000
+PAGE = 1000
+PROBES = 2
+"""HEADs that a run may send to learn whether the server knows conditions: one before its first copy, one before its
+first delete. No other write needs one."""
+
+
+def growth(*, small: int, large: int, rounds: int) -> Iterator[Row]:
+    """Rows for peak memory, and for memory and time against a bucket of `small` versions."""
+    few, wrong_few = _plan(small, rounds)
+    many, wrong_many = _plan(large, 1)
+    wrong = wrong_few or wrong_many
+    what = f"plan {large:,} versions"
+    peak, peak_few = many.peak / MB, few.peak / MB
+    yield Row(f"{what}: peak memory", f"{peak:.0f} MB", "", peak, "MB", most=250, wrong=wrong)
+    yield Row(
+        f"{what}: memory", f"{peak:.0f} MB", f"{peak_few:.0f} MB for {small:,}", peak / peak_few, most=1.2, wrong=wrong
+    )
+    each, each_few = many.seconds / large * 1e6, few.seconds / small * 1e6
+    yield Row(
+        f"{what}: time for each",
+        f"{each:.1f} µs ({many.seconds:.1f} s)",
+        f"{each_few:.1f} µs for {small:,} ({few.seconds:.1f} s)",
+        each / each_few,
+        most=1.2,
+        wrong=wrong,
+    )
+    pages = ceil(large / PAGE)
+    yield Row(
+        f"{what}: requests",
+        f"{many.result.requests:,}",
+        f"{pages:,} pages",
+        many.result.requests / pages,
+        most=1.25,
+        wrong=wrong,
+    )
+
+
+def requests(*, versions: int) -> Iterator[Row]:
+    """Rows for the requests that carry a plan out, counted by the server, with the command line as a user runs it."""
+    with stub(versions) as server, tempfile.TemporaryDirectory() as folder:
+        plan = Path(folder) / "plan"
+        address = ["--endpoint-url", server.endpoint]
+        wrong = _command(["plan", f"s3://{BUCKET}", "--at", f"@{INSTANT}", "-o", plan, *address])
+        server.counts()
+        wrong = wrong or _command(["apply", plan, "--no-verify", *address])
+        counts = server.counts()
+        wrong = wrong or _command(["verify", plan, *address]) or _left(server)
+    copies, deletes = server.expected["copy"], ceil(server.expected["delete"] / PAGE)
+    sent = Counter(counts).total()
+    yield Row(
+        f"apply {copies:,} copies and {server.expected['delete']:,} deletes: requests",
+        f"{sent:,}",
+        f"{copies + deletes:,} at the least",
+        sent / (copies + deletes),
+        most=1.01,
+        wrong=wrong,
+    )
+    heads = counts["HeadObject"]
+    yield Row("HEAD requests among them", f"{heads}", f"{PROBES} probes", heads, "HEADs", most=PROBES, wrong=wrong)
+
+
+def _plan(versions: int, rounds: int) -> tuple[Cost[Planned], str]:
+    with stub(versions) as server:
+        cost = best(rounds, lambda: measured(plan_ours, server.endpoint))
+        found, expected = cost.result.actions, server.expected
+    return cost, "" if found == expected else f"the plan of {versions:,} versions has {found} instead of {expected}"
+
+
+def _command(arguments: list[str | Path]) -> str:
+    run = subprocess.run([OURS, *arguments], capture_output=True, text=True, check=False)
+    return f"{arguments[0]} ended with {run.returncode}: {run.stderr.strip()[-300:]}" if run.returncode else ""
+
+
+def _left(server: Stub) -> str:
+    """What a second plan would still change; "" for nothing."""
+    actions = measured(plan_ours, server.endpoint).result.actions
+    expected = {"copy": 0, "delete": 0, "keep": server.expected["copy"] + server.expected["keep"]}
+    return "" if actions == expected else f"a second plan has {actions} instead of {expected}"

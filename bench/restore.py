@@ -1,0 +1,195 @@
+"""Restores of one bucket on SeaweedFS: ours, rclone's and s3-pit-restore's, each on a bucket of its own, all alike.
+
+Owns the buckets' history and the command lines. What a bucket must hold afterwards is known from what was written to
+it, not from any tool; it is compared by key and ETag, which is the MD5 of the content here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from artifact_store.s3.client import S3, connect
+from artifact_store.s3.operations import DeleteObject, Job, PutObject
+from bench import peers
+from bench.clients import boto3_client
+from bench.table import Row
+from tests.servers.seaweed import ACCESS_KEY, SECRET_KEY, seaweed
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+OURS = Path(sys.executable).parent / "artifact-store"
+BYTES = 1024
+"""Of every version: what is measured is the tools, not the server's disk."""
+DELETED_BEFORE, DELETED_AFTER, NEW = 7, 5, 10
+"""One key in so many. What was deleted before the instant stays so: s3-pit-restore gets keys wrong that come back."""
+
+
+@dataclass
+class Times:
+    """Seconds of each run of a tool. wrong: what was not as it must be, the first of it."""
+
+    first: list[float] = field(default_factory=list)
+    second: list[float] = field(default_factory=list)
+    wrong: str = ""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """command: the arguments that restore a bucket to an instant. again: whether a second run is measured too."""
+
+    name: str
+    command: Callable[[str, int], list[str | Path]]
+    again: bool
+
+
+def measure(*, keys: int, rounds: int, install: bool) -> Iterator[Row]:
+    """Rows for the first run against each peer, and for a second run that finds nothing to do against rclone."""
+    rclone, pit = peers.rclone(install=install), peers.s3_pit_restore(install=install)
+    with tempfile.TemporaryDirectory(prefix="bench-weed-") as folder, seaweed(Path(folder)) as endpoint:
+        # s3-pit-restore has no option for the endpoint.
+        os.environ.update(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_ENDPOINT_URL=endpoint)
+        tools = [Tool("ours", lambda b, t: _ours(endpoint, b, t), again=True)]
+        if rclone is not None:
+            tools.append(Tool(rclone.name, lambda b, t: _rclone(rclone.program, endpoint, b, t), again=True))
+        if pit is not None:
+            tools.append(Tool(pit.name, lambda b, t: _pit(pit.program, b, t), again=False))
+        times = _run(tools, endpoint, keys, rounds)
+    ours = times["ours"]
+    what = f"restore {keys:,} keys x 3 versions on SeaweedFS"
+    for peer, most in ((rclone, 0.6), (pit, 0.4)):
+        if peer is not None:
+            yield _row(what, ours.first, peer.name, times[peer.name].first, most, ours.wrong or times[peer.name].wrong)
+    if rclone is not None:
+        theirs = times[rclone.name]
+        yield _row("the same again: nothing to do", ours.second, rclone.name, theirs.second, 1.0, ours.wrong)
+    if rclone is None and pit is None:
+        yield Row(what, f"{min(ours.first):.2f} s", "", min(ours.first), "s", wrong=ours.wrong)
+
+
+def _row(what: str, ours: list[float], name: str, theirs: list[float], most: float, wrong: str) -> Row:
+    return Row(
+        what, f"{min(ours):.2f} s", f"{min(theirs):.2f} s {name}", min(ours) / min(theirs), most=most, wrong=wrong
+    )
+
+
+def _run(tools: list[Tool], endpoint: str, keys: int, rounds: int) -> dict[str, Times]:
+    """Every tool in turn, on a fresh bucket each time."""
+    boto3 = boto3_client(endpoint)
+    times = {tool.name: Times() for tool in tools}
+    plan = [(tool, f"bench-{number}-{round_}") for round_ in range(rounds) for number, tool in enumerate(tools)]
+    expected = {_key(i): _md5(_body(_key(i), 2)) for i in range(keys) if i % DELETED_BEFORE}
+    with connect(endpoint_url=endpoint) as s3:
+        for _, bucket in plan:
+            boto3.create_bucket(Bucket=bucket)
+            boto3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+            _write(s3, (_before(bucket, i) for i in range(keys)))
+        instant = int(time.time()) + 1
+        time.sleep(instant + 1.1 - time.time())  # what comes now must carry a later second: the server's clock is real
+        for _, bucket in plan:
+            _write(s3, (_after(bucket, i, keys) for i in range(keys + keys // NEW)))
+    for tool, bucket in plan:
+        result = times[tool.name]
+        seconds, failure = _timed(tool.command(bucket, instant))
+        result.first.append(seconds)
+        result.wrong = result.wrong or failure or _difference(boto3, tool.name, bucket, expected)
+        if tool.again:
+            entries = _entries(boto3, bucket)
+            seconds, failure = _timed(tool.command(bucket, instant))
+            result.second.append(seconds)
+            added = _entries(boto3, bucket) - entries
+            twice = f"{tool.name} wrote {added} entries in a run that had nothing to do" if added else ""
+            result.wrong = result.wrong or failure or _difference(boto3, tool.name, bucket, expected) or twice
+    return times
+
+
+def _key(index: int) -> str:
+    return f"models/m-{index // 100:02}/run-{index // 10 % 10}/shard-{index % 10:05}.safetensors"
+
+
+def _body(key: str, version: int) -> bytes:
+    """All of one size, as checkpoints of one model are."""
+    return f"{key} {version} ".encode().ljust(BYTES, b".")
+
+
+def _before(bucket: str, index: int) -> Job[None]:
+    """Two versions, and for some a marker."""
+    key = _key(index)
+    for version in (1, 2):
+        yield PutObject(bucket, key, _body(key, version))
+    if index % DELETED_BEFORE == 0:
+        yield DeleteObject(bucket, key)
+
+
+def _after(bucket: str, index: int, keys: int) -> Job[None]:
+    """A third version, and for some a marker on it. Keys from `keys` on are new."""
+    key = _key(index)
+    if index >= keys or index % DELETED_BEFORE:
+        yield PutObject(bucket, key, _body(key, 3))
+        if index < keys and index % DELETED_AFTER == 0:
+            yield DeleteObject(bucket, key)
+
+
+def _write(s3: S3, jobs: Iterator[Job[None]]) -> None:
+    for _ in s3.run(jobs):
+        pass
+
+
+def _ours(endpoint: str, bucket: str, instant: int) -> list[str | Path]:
+    return [OURS, "restore", f"s3://{bucket}", "--at", f"@{instant}", "--yes", "--endpoint-url", endpoint]
+
+
+def _rclone(program: Path, endpoint: str, bucket: str, instant: int) -> list[str | Path]:
+    """Server-side copies from the bucket as it was; by checksum, which spares it a HEAD for each key; as many at a time
+    as ours."""
+    remote = f":s3,provider=SeaweedFS,env_auth,region=us-east-1,endpoint='{endpoint}'"
+    then = datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    options = ["--checksum", "--server-side-across-configs", "--transfers", "64", "--checkers", "64", "--config", ""]
+    return [program, "sync", *options, f"{remote},version_at='{then}':{bucket}", f"{remote}:{bucket}"]
+
+
+def _pit(program: Path, bucket: str, instant: int) -> list[str | Path]:
+    then = datetime.fromtimestamp(instant, UTC).strftime("%m-%d-%Y %H:%M:%S +0")
+    return [program, "-b", bucket, "-B", bucket, "-t", then, "--max-workers", "64"]
+
+
+def _timed(command: list[str | Path]) -> tuple[float, str]:
+    """Seconds, and what went wrong, "" if nothing did."""
+    began = time.perf_counter()
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - began
+    if run.returncode == 0:
+        return seconds, ""
+    last = (run.stderr or run.stdout).strip().splitlines()[-1:]
+    return seconds, f"{Path(command[0]).name} ended with {run.returncode}: {''.join(last)}"
+
+
+def _difference(boto3: S3Client, name: str, bucket: str, expected: dict[str, str]) -> str:
+    """How the bucket differs from what it was at the instant, in words; "" if it does not."""
+    found: dict[str, str] = {}
+    for page in boto3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        found |= {entry["Key"]: entry["ETag"].strip('"') for entry in page.get("Contents", ())}
+    missing, extra = expected.keys() - found.keys(), found.keys() - expected.keys()
+    other = [key for key in expected.keys() & found.keys() if expected[key] != found[key]]
+    if not (missing or extra or other):
+        return ""
+    return f"{name} left {len(missing)} keys missing, {len(extra)} too many, {len(other)} with other content"
+
+
+def _entries(boto3: S3Client, bucket: str) -> int:
+    pages = boto3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+    return sum(len(page.get("Versions", ())) + len(page.get("DeleteMarkers", ())) for page in pages)
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
