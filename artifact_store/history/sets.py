@@ -78,6 +78,8 @@ class ModelSet:
     problems: why it cannot be loaded though every file is there. warnings: what its user should know (a base model that
     lives elsewhere, files of another world size). may_be_empty: members whose emptiness is no fault.
     sharded: the members are pieces of one save, so that pieces of two saves are no model.
+    readers: reader -> what it takes here, where readers do not all take the same; empty where they agree. leftovers:
+    files beside it that look like its members and that nothing names: another save's.
     """
 
     layout: str
@@ -95,6 +97,8 @@ class ModelSet:
     warnings: tuple[str, ...] = ()
     may_be_empty: frozenset[str] = frozenset()
     sharded: bool = True
+    readers: Mapping[str, str] = field(default_factory=dict)
+    leftovers: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[str, ...]:
