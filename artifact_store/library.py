@@ -24,9 +24,9 @@ from artifact_store.restore.journal import Journal
 from artifact_store.restore.plan import DEFAULTS, PlanOptions, Step, Summary
 from artifact_store.restore.planfile import Plan, read_plan
 from artifact_store.restore.planner import make_plan
-from artifact_store.restore.server import Server
 from artifact_store.restore.verify import Verification, verify
 from artifact_store.s3.operations import Entry, GetBucketVersioning, GetObject
+from artifact_store.s3.server import Server
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -15,7 +15,7 @@ from artifact_store.errors import UsageError
 
 if TYPE_CHECKING:
     from artifact_store.history.listing import History
-    from artifact_store.restore.server import Server
+    from artifact_store.s3.server import Server
 
 EXAMPLE = "write s3://BUCKET or s3://BUCKET/PREFIX"
 

@@ -21,9 +21,9 @@ from artifact_store.restore.folder import fetch, memory_for
 from artifact_store.restore.journal import Journal
 from artifact_store.restore.plan import KEYS_A_DELETE, Action, Step
 from artifact_store.restore.planfile import Plan
-from artifact_store.restore.server import Server
 from artifact_store.restore.writes import Kind, Numbered, Outcome, Writes
 from artifact_store.s3.operations import BucketVersioning, GetBucketVersioning, Job, RestoreObject
+from artifact_store.s3.server import Server
 
 LOOKED_AT_TOGETHER = 20
 """Keys of one delete request when each is looked at first, one after the other: few, so that requests overlap."""

@@ -13,9 +13,9 @@ from artifact_store.history.state import KeyState, by_time
 from artifact_store.restore.destination import ToBucket, ToFolder
 from artifact_store.restore.folder import Names, folds_case, standing
 from artifact_store.restore.plan import Action, PlanOptions, Reason, Step, decide_elsewhere, decide_file
-from artifact_store.restore.sameness import settle_files, settle_versions
-from artifact_store.restore.server import Server
+from artifact_store.restore.settling import settle_files, settle_versions
 from artifact_store.s3.operations import BucketVersioning, Entry, GetBucketVersioning
+from artifact_store.s3.server import Server
 
 if TYPE_CHECKING:
     from artifact_store.history.listing import History

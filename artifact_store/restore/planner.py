@@ -18,9 +18,9 @@ from artifact_store.restore.destination import IN_PLACE, Destination, InPlace, T
 from artifact_store.restore.elsewhere import to_bucket, to_folder
 from artifact_store.restore.plan import DEFAULTS, Action, PlanOptions, Step, decide, selector
 from artifact_store.restore.planfile import Header, Plan, write_plan
-from artifact_store.restore.sameness import settle_versions
-from artifact_store.restore.server import Server
+from artifact_store.restore.settling import settle_versions
 from artifact_store.s3.operations import BucketVersioning, GetBucketVersioning
+from artifact_store.s3.server import Server
 
 if TYPE_CHECKING:
     from artifact_store.history.scope import Scope

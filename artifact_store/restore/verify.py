@@ -18,8 +18,8 @@ from artifact_store.restore.elsewhere import current_entry, paired
 from artifact_store.restore.folder import same_file
 from artifact_store.restore.plan import Action, Current, Reason, Step, same_by_listing, selector
 from artifact_store.restore.planfile import Plan
-from artifact_store.restore.server import Server
 from artifact_store.s3.operations import Entry, Job
+from artifact_store.s3.server import Server
 
 BATCH = 5000
 """Keys compared together, so that memory stays flat."""

@@ -114,7 +114,7 @@ def test_without_checksums_small_objects_are_read_and_large_ones_copied(
     s3.put_parts("k", [b"wei", b"ghts"])
     assert reasons(s3, tmp_path) == {"k": (Action.KEEP, Reason.SAME_BYTES)}
     monkeypatch.setattr("artifact_store.restore.compare.FIRST_LOOK", 2)
-    monkeypatch.setattr("artifact_store.restore.sameness.READ_AT_MOST", 5)
+    monkeypatch.setattr("artifact_store.restore.settling.READ_AT_MOST", 5)
     assert reasons(s3, tmp_path) == {"k": (Action.COPY, Reason.CHANGED)}
 
 

@@ -15,8 +15,8 @@ from artifact_store.restore.compare import READ_AT_MOST, Sameness, Version, same
 from artifact_store.restore.destination import Destination, ToBucket
 from artifact_store.restore.folder import same_file
 from artifact_store.restore.plan import Action, Reason, Step, etags_decide, may_be_same
-from artifact_store.restore.server import Server
 from artifact_store.s3.operations import Job
+from artifact_store.s3.server import Server
 
 BATCH = 5000
 """Steps decided together, so that their checksums are asked for at once and memory stays flat."""

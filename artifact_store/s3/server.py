@@ -1,4 +1,4 @@
-"""What the restore needs of an S3 client: so little that a model of S3 in memory can stand in for it."""
+"""What reading a bucket and restoring it need of an S3 client: so little that a model in memory can stand in for it."""
 
 from __future__ import annotations
 
