@@ -32,7 +32,8 @@ OURS = Path(sys.executable).parent / "artifact-store"
 BYTES = 1024
 """Of every version: what is measured is the tools, not the server's disk."""
 DELETED_BEFORE, DELETED_AFTER, NEW = 7, 5, 10
-"""One key in so many. What was deleted before the instant stays so: s3-pit-restore gets keys wrong that come back."""
+"""One key in so many. Each delete before the instant comes a second after what it deletes, since s3-pit-restore brings
+back what was written and deleted within one."""
 
 
 @dataclass
@@ -93,9 +94,12 @@ def _run(tools: list[Tool], endpoint: str, keys: int, rounds: int) -> dict[str, 
         for _, bucket in plan:
             boto3.create_bucket(Bucket=bucket)
             boto3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-            _write(s3, (_before(bucket, i) for i in range(keys)))
-        instant = int(time.time()) + 1
-        time.sleep(instant + 1.1 - time.time())  # what comes now must carry a later second: the server's clock is real
+            _write(s3, (_two_versions(bucket, i) for i in range(keys)))
+        _next_second()
+        for _, bucket in plan:
+            _write(s3, (_delete(bucket, i) for i in range(0, keys, DELETED_BEFORE)))
+        instant = int(time.time())
+        _next_second()
         for _, bucket in plan:
             _write(s3, (_after(bucket, i, keys) for i in range(keys + keys // NEW)))
     for tool, bucket in plan:
@@ -122,13 +126,19 @@ def _body(key: str, version: int) -> bytes:
     return f"{key} {version} ".encode().ljust(BYTES, b".")
 
 
-def _before(bucket: str, index: int) -> Job[None]:
-    """Two versions, and for some a marker."""
+def _next_second() -> None:
+    """The server's clock is real, and its times are whole seconds."""
+    time.sleep(1.1 - time.time() % 1)
+
+
+def _two_versions(bucket: str, index: int) -> Job[None]:
     key = _key(index)
     for version in (1, 2):
         yield PutObject(bucket, key, _body(key, version))
-    if index % DELETED_BEFORE == 0:
-        yield DeleteObject(bucket, key)
+
+
+def _delete(bucket: str, index: int) -> Job[None]:
+    yield DeleteObject(bucket, _key(index))
 
 
 def _after(bucket: str, index: int, keys: int) -> Job[None]:
