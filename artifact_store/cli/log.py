@@ -34,7 +34,7 @@ PAST = {
     Kind.DELETE: "deleted",
 }
 BURSTS = 8
-"""Bursts that are shown: those that hit most keys."""
+"""Bursts that are shown: those with most overwrites and deletes."""
 EVENTS = 20
 """Changes up to which each is shown."""
 
@@ -51,12 +51,13 @@ def log(
     """Show what happened, so that T can be found.
 
     A histogram of changes over time, and the bursts of overwrites and deletes, each with the last quiet second before
-    it. With --json: every change, oldest first: time, kind (create, overwrite, delete, undelete), key, version_id,
-    size, lost (bytes no longer current).
+    it; what a job does at a steady beat is in no burst. With --json: every change, oldest first: time, kind (create, overwrite, delete, undelete), key, version_id,
+    size, lost (bytes no longer current), steady (at a steady beat, so part of no burst).
     """
     from artifact_store.cli.looking import check
     from artifact_store.cli.progress import counting
     from artifact_store.history import changes
+    from artifact_store.history.bursts import bursts
 
     scope, now = parse_scope(address), opt.now()
     low = parse_instant(since, now) if since else None
@@ -81,7 +82,9 @@ def log(
         tell("")
     for drawn in histogram(*changes.histogram(seconds), columns=width()):
         tell(drawn)
-    _bursts(changes.bursts(seconds, BURSTS), target, address)
+    _steady(seconds)
+    shown, hidden = bursts(seconds, BURSTS)
+    _bursts(shown, hidden, target, address)
 
 
 def _changes(scope: Scope, s3: S3, on_progress: Callable[[int], None]) -> Iterator[Change]:
@@ -102,6 +105,7 @@ def record(change: Change) -> dict[str, Any]:
         "version_id": change.version_id,
         "size": change.size,
         "lost": change.lost,
+        "steady": change.steady,
     }
 
 
@@ -137,14 +141,22 @@ def histogram(length: int, bins: Sequence[Tally], columns: int) -> list[str]:
     return lines
 
 
-def _bursts(found: Sequence[Tally], target: opt.Target, address: str) -> None:
+def _steady(seconds: Sequence[Tally]) -> None:
+    counts = {kind: sum(second.steady[kind] for second in seconds) for kind in PAST if kind in HARM}
+    if any(counts.values()):
+        what = " and ".join(f"{count:,} {PAST[kind]}" for kind, count in counts.items() if count)
+        tell(f"\n{what} at a steady beat, as by a job that saves regularly: drawn above, but part of no burst")
+
+
+def _bursts(found: Sequence[Tally], hidden: int, target: opt.Target, address: str) -> None:
     if not found:
-        tell("\nnothing was overwritten or deleted in that time")
+        tell("\nno burst of overwrites or deletes in that time")
         return
-    tell("\nbursts of overwrites and deletes, each with the command for the last quiet second before it:")
+    largest = f"; {hidden:,} smaller ones are left out, --since and --until bring them in" if hidden else ""
+    tell(f"\nbursts of overwrites and deletes, each with the command for the last quiet second before it{largest}:")
     for burst in found:
         lasted = duration(burst.last - burst.first + 1)
-        what = ", ".join(f"{burst.counts[kind]:,} {PAST[kind]}" for kind in PAST if kind in HARM and burst.counts[kind])
+        what = ", ".join(f"{burst.struck(kind):,} {PAST[kind]}" for kind in PAST if kind in HARM and burst.struck(kind))
         tell(f"\n  {show(burst.first)}, {lasted}: {what}; {size(burst.lost)} no longer current")
         more = ", …" if burst.harm > len(burst.samples) else ""
         tell(f"    {', '.join(printable(key) for key in burst.samples)}{more}")

@@ -1,23 +1,25 @@
 """What happened to a bucket, so that the instant to go back to can be found.
 
-Owns events, their sums by second, bursts and the histogram, as pure functions of keys' histories. Versions and markers
-that were removed leave no trace in a listing, so they cannot be told.
+Owns events, their sums by second and the histogram, as pure functions of keys' histories. Versions and markers that
+were removed leave no trace in a listing, so they cannot be told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import pairwise
+from statistics import median_low
 from typing import TYPE_CHECKING
-
-from artifact_store.history.state import by_time
 
 if TYPE_CHECKING:
     from artifact_store.history.listing import History
 
-QUIET_SECONDS = 60
-"""A pause of this length without an overwrite or delete ends a burst."""
+BEATS = 5
+"""Pauses of about the same length before an overwrite or delete of a key that make it one at a steady beat."""
+LONGEST_BEAT = 900
+"""Seconds. What is rarer hides nothing, and a push a day is worth being seen."""
 SAMPLES = 3
 """Keys that a sum names."""
 BIN_SECONDS = (1, 5, 15, 30, 60, 300, 900, 3600, 21_600, 86_400, 604_800, 2_592_000, 31_536_000)
@@ -38,7 +40,8 @@ HARM = frozenset({Kind.OVERWRITE, Kind.DELETE})
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One event. second: since the epoch. size: bytes written, 0 for a delete. lost: bytes no longer current."""
+    """One event. second: since the epoch. size: bytes written, 0 for a delete. lost: bytes no longer current.
+    steady: an overwrite or delete that the key sees at a steady beat, as from a job that saves every minute."""
 
     second: int
     kind: Kind
@@ -46,18 +49,21 @@ class Change:
     version_id: str
     size: int = 0
     lost: int = 0
+    steady: bool = False
 
 
 @dataclass(slots=True)
 class Tally:
     """Changes summed up, of a second or of a longer time. first, last: seconds since the epoch, both included.
 
-    lost: bytes no longer current. samples: the first few keys that were overwritten or deleted.
+    steady: those of counts at a steady beat. lost, samples: bytes no longer current and the first few keys that were
+    overwritten or deleted, of what is at no steady beat.
     """
 
     first: int
     last: int
     counts: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
+    steady: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(HARM, 0))
     size: int = 0
     lost: int = 0
     samples: list[str] = field(default_factory=list)
@@ -68,8 +74,12 @@ class Tally:
 
     @property
     def harm(self) -> int:
-        """Overwrites and deletes."""
-        return sum(self.counts[kind] for kind in HARM)
+        """Overwrites and deletes at no steady beat."""
+        return sum(self.struck(kind) for kind in HARM)
+
+    def struck(self, kind: Kind) -> int:
+        """Changes of a kind at no steady beat."""
+        return self.counts[kind] - self.steady.get(kind, 0)
 
     @property
     def before(self) -> int:
@@ -80,6 +90,9 @@ class Tally:
         """Count in a change of its time."""
         self.counts[change.kind] += 1
         self.size += change.size
+        if change.steady:
+            self.steady[change.kind] += 1
+            return
         self.lost += change.lost
         if change.kind in HARM:
             self._sample([change.key])
@@ -89,6 +102,8 @@ class Tally:
         self.last = later.last
         for kind, count in later.counts.items():
             self.counts[kind] += count
+        for kind, count in later.steady.items():
+            self.steady[kind] += count
         self.size += later.size
         self.lost += later.lost
         self._sample(later.samples)
@@ -101,7 +116,35 @@ class Tally:
 
 def changes(history: History) -> Iterator[Change]:
     """One key's events, oldest first. A marker on a key that is deleted already changes nothing."""
-    entries = history.entries if history.interleaved else by_time(history.entries)
+    found = list(_events(history))
+    beat = steady(found)
+    return (replace(change, steady=True) if place in beat else change for place, change in enumerate(found))
+
+
+def steady(found: Sequence[Change]) -> frozenset[int]:
+    """The places of the overwrites and deletes at a steady beat among one key's events, which are given oldest first.
+
+    Such a one comes after a pause like the BEATS pauses before it (their median, give or take a quarter or a second, as most
+    of them are), and none of its kind follows sooner: so what breaks in between two beats is never at the beat.
+    """
+    beat: set[int] = set()
+    for kind in HARM:
+        places = [place for place, change in enumerate(found) if change.kind is kind]
+        pauses = [found[b].second - found[a].second for a, b in pairwise(places)]
+        for number in range(BEATS, len(pauses)):
+            before = pauses[number - BEATS : number]
+            usual = median_low(before)
+            play = max(1, usual // 4)
+            alike = sum(abs(pause - usual) <= play for pause in before)
+            in_time = abs(pauses[number] - usual) <= play and usual <= LONGEST_BEAT
+            followed = number + 1 < len(pauses) and pauses[number + 1] < usual - play
+            if 2 * alike > BEATS and in_time and not followed:
+                beat.add(places[number + 1])
+    return frozenset(beat)
+
+
+def _events(history: History) -> Iterator[Change]:
+    entries = history.ordered()
     live: int | None = None
     seen = False
     for entry in reversed(entries):
@@ -138,23 +181,6 @@ def by_second(found: Iterable[Change]) -> list[Tally]:
     return [sums[second] for second in sorted(sums)]
 
 
-def bursts(seconds: Sequence[Tally], most: int) -> list[Tally]:
-    """The bursts of overwrites and deletes, oldest first; of more than `most` those that hit most keys.
-
-    seconds: as `by_second` gives them. What is only created or brought back is neither the start of a burst nor part.
-    """
-    groups: list[Tally] = []
-    for second in seconds:
-        if not second.harm:
-            continue
-        if groups and second.first - groups[-1].last < QUIET_SECONDS:
-            groups[-1].merge(second)
-        else:
-            groups.append(_copy(second))
-    heaviest = sorted(groups, key=lambda burst: burst.harm, reverse=True)[:most]
-    return sorted(heaviest, key=lambda burst: burst.first)
-
-
 def histogram(seconds: Sequence[Tally], rows: int = 24) -> tuple[int, list[Tally]]:
     """(length of a bin in seconds, the bins that hold something), oldest first; a bin's `first` is where it begins.
 
@@ -172,9 +198,3 @@ def histogram(seconds: Sequence[Tally], rows: int = 24) -> tuple[int, list[Tally
             bins.append(Tally(start, start))
         bins[-1].merge(second)
     return length, bins
-
-
-def _copy(one: Tally) -> Tally:
-    made = Tally(one.first, one.last)
-    made.merge(one)
-    return made

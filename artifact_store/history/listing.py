@@ -15,10 +15,11 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from artifact_store.history.state import by_time
 from artifact_store.s3.operations import Entry, Job, ListVersions, Operation, VersionPage
 
 if TYPE_CHECKING:
-    from artifact_store.restore.server import Server
+    from artifact_store.s3.server import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class History:
     key: str
     entries: list[Entry]
     interleaved: bool = True
+
+    def ordered(self) -> list[Entry]:
+        """Newest first: as listed, or, where the listing does not tell, the current one first and then by time."""
+        return self.entries if self.interleaved else by_time(self.entries)
 
 
 SPLIT_AFTER_PAGES = 3

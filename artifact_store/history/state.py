@@ -74,7 +74,7 @@ def at(history: History, instant: float, *, settled: bool = False) -> KeyState:
     settled: where the version at the instant is unsettled, take what stood before it.
     """
     second = int(instant // 1)
-    entries = history.entries if history.interleaved else by_time(history.entries)
+    entries = history.ordered()
     index = next((i for i, entry in enumerate(entries) if _second(entry) <= second), len(entries))
     flags: set[Flag] = set()
     if not history.interleaved:

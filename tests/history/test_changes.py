@@ -1,35 +1,27 @@
-"""What happened is told from versions and markers alone; the last quiet second before an accident is named."""
-
-from dataclasses import dataclass
-from itertools import pairwise
+"""What happened is told from versions and markers alone, and summed up without losing any of it."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from artifact_store.history.changes import (
+    BEATS,
     BIN_SECONDS,
-    QUIET_SECONDS,
+    LONGEST_BEAT,
     SAMPLES,
     Change,
     Kind,
-    bursts,
     by_second,
     changes,
     histogram,
     in_order,
+    steady,
     within,
 )
+from artifact_store.history.listing import History
 from artifact_store.s3.operations import Entry
 
 T = 1_790_000_000
-
-
-@dataclass
-class History:
-    key: str
-    entries: list[Entry]
-    interleaved: bool = True
 
 
 def history(*entries, key="k", interleaved=True):
@@ -93,62 +85,12 @@ def test_events_are_ordered_by_time_then_by_the_bytes_of_the_key():
     assert [(c.second - T, c.key) for c in in_order(found)] == [(1, "\uffff"), (1, "\U00010000"), (2, "a")]
 
 
-def found_bursts(*found, most=10):
-    return [(b.first - T, b.last - T, b.harm) for b in bursts(by_second(found), most)]
-
-
-def test_a_pause_of_a_minute_ends_a_burst():
-    assert found_bursts(event(0), event(QUIET_SECONDS - 1)) == [(0, 59, 2)]
-    assert found_bursts(event(0), event(QUIET_SECONDS)) == [(0, 0, 1), (60, 60, 1)]
-
-
-def test_creating_keys_neither_begins_nor_prolongs_a_burst():
-    assert found_bursts(event(0, "create"), event(30, "delete"), event(80, "create"), event(130, "undelete")) == [
-        (30, 30, 1)
-    ]
-
-
-def test_the_instant_to_go_back_to_is_the_second_before_the_first_overwrite():
-    (burst,) = bursts(by_second([event(-5, "create"), event(7), event(8, "delete")]), 10)
-    assert burst.before == T + 6
-
-
-def test_of_many_bursts_those_that_hit_most_keys_are_kept_in_order_of_time():
-    sizes = [3, 1, 5, 2, 4]
-    found = [event(i * 1000, key=f"k{n}") for i, size in enumerate(sizes) for n in range(size)]
-    assert found_bursts(*found, most=3) == [(0, 0, 3), (2000, 2000, 5), (4000, 4000, 4)]
-
-
-def test_a_burst_names_the_keys_that_were_hit_and_no_other():
-    seconds = by_second([event(1, "create", "new"), event(1, key="a"), event(2, key="a"), event(3, "delete", "b")])
-    (burst,) = bursts(seconds, 10)
-    assert burst.samples == ["a", "b"]
-
-
 events = st.lists(
     st.builds(
         event, st.integers(0, 400_000), st.sampled_from([kind.value for kind in Kind]), st.sampled_from("abcdef")
     ),
     max_size=60,
 )
-
-
-@given(events)
-def test_each_overwrite_and_delete_is_in_exactly_one_burst(found):
-    groups = bursts(by_second(found), len(found))
-    harmful = [c for c in found if c.kind in (Kind.OVERWRITE, Kind.DELETE)]
-    assert sum(b.harm for b in groups) == len(harmful)
-    for change in harmful:
-        assert sum(b.first <= change.second <= b.last for b in groups) == 1
-    for earlier, later in pairwise(groups):
-        assert later.first - earlier.last >= QUIET_SECONDS
-
-
-@given(events)
-def test_no_overwrite_or_delete_happened_in_the_minute_up_to_the_second_before_a_burst(found):
-    harmful = {c.second for c in found if c.kind in (Kind.OVERWRITE, Kind.DELETE)}
-    for burst in bursts(by_second(found), len(found)):
-        assert not harmful & set(range(burst.before - QUIET_SECONDS + 2, burst.before + 1))
 
 
 @given(events, st.integers(1, 40))
@@ -180,3 +122,77 @@ def test_a_sum_names_the_first_few_keys_that_were_hit_each_once(found):
 def test_the_length_of_a_bin_is_the_shortest_that_fits(span, length):
     start = -(T % 86_400)
     assert histogram(by_second([event(start), event(start + span)]))[0] == length
+
+
+def at_beat(*seconds, kind="overwrite"):
+    """The seconds, of a key's events at these, that are at a steady beat."""
+    found = [event(second, kind) for second in seconds]
+    return [seconds[place] for place in sorted(steady(found))]
+
+
+def test_a_key_written_over_every_minute_is_at_a_steady_beat_after_a_few_times():
+    assert at_beat(*range(0, 600, 60)) == [360, 420, 480, 540]
+    assert len(at_beat(*range(0, 60 * (BEATS + 1), 60))) == 0
+
+
+def test_a_delete_is_not_at_the_beat_of_overwrites():
+    found = [event(60 * n) for n in range(10)] + [event(600, "delete")]
+    assert max(found[place].second - T for place in steady(found)) == 540
+
+
+def test_what_breaks_in_between_two_beats_is_at_no_beat():
+    beat = [*range(0, 1200, 60)]
+    for late in range(1, 60):
+        assert 720 + late not in at_beat(*sorted([*beat, 720 + late]))
+
+
+def test_the_beat_is_found_again_after_one_interruption():
+    assert at_beat(*sorted([*range(0, 1200, 60), 750]))[-6:] == [840, 900, 960, 1020, 1080, 1140]
+
+
+def test_a_beat_may_be_early_or_late_by_a_quarter_and_not_by_more():
+    beat = [*range(0, 600, 60)]
+    assert at_beat(*beat, 540 + 45)[-1] == 585
+    assert at_beat(*beat, 540 + 75)[-1] == 615
+    assert at_beat(*beat, 540 + 44)[-1] < 540
+    assert at_beat(*beat, 540 + 76)[-1] == 540
+
+
+@pytest.mark.parametrize(("length", "times"), [(LONGEST_BEAT, 4), (LONGEST_BEAT + 1, 0)])
+def test_what_is_rare_is_at_no_beat(length, times):
+    assert len(at_beat(*range(0, 10 * length, length))) == times
+
+
+def test_edits_now_and_then_are_at_no_beat():
+    assert at_beat(0, 40, 2000, 2300, 9000, 9030, 9060, 20_000, 20_040) == []
+
+
+def naive_steady(seconds):
+    """From the rule's words, one event at a time."""
+    found = []
+    for place in range(6, len(seconds)):
+        before = [seconds[n] - seconds[n - 1] for n in range(place - 5, place)]
+        usual = sorted(before)[2]
+        slack = usual // 4 or 1
+        like = [pause for pause in before if usual - slack <= pause <= usual + slack]
+        pause = seconds[place] - seconds[place - 1]
+        soon = seconds[place + 1 :] and seconds[place + 1] - seconds[place] < usual - slack
+        if len(like) >= 3 and usual <= 900 and usual - slack <= pause <= usual + slack and not soon:
+            found.append(seconds[place])
+    return found
+
+
+@given(st.lists(st.sampled_from([1, 7, 14, 29, 30, 31, 38, 60, 900, 1000]), max_size=40))
+def test_the_beat_is_that_of_a_naive_model(pauses):
+    seconds = [0]
+    for pause in pauses:
+        seconds.append(seconds[-1] + pause)
+    assert at_beat(*seconds) == naive_steady(seconds)
+
+
+def test_a_keys_changes_carry_the_beat_and_a_sum_keeps_it_apart():
+    found = list(changes(history(*((60 * n, 5) for n in range(11)))))
+    assert [c.steady for c in found] == [False] * 7 + [True] * 4
+    _, (one,) = histogram(by_second(found), 1)
+    assert (one.total, one.counts[Kind.OVERWRITE], one.struck(Kind.OVERWRITE), one.harm) == (11, 10, 6, 6)
+    assert (one.lost, one.size) == (30, 55)

@@ -230,7 +230,7 @@ def test_log_keeps_to_the_time_it_is_given_both_ends_included(run, story):
 
 def test_log_where_nothing_was_lost_says_so(run, story):
     _, out, _ = run("log", f"s3://{story.bucket}/models/m-10")
-    assert out.endswith("\n\nnothing was overwritten or deleted in that time\n")
+    assert out.endswith("\n\nno burst of overwrites or deletes in that time\n")
 
 
 def test_get_writes_a_file_as_it_was(run, story, tmp_path):
