@@ -1,0 +1,119 @@
+"""The saves of a model, read from its files' versions: bursts of writes that belong together.
+
+Owns where one save ends and the next begins, and which saves a file's content can be of. Pure.
+
+S3 dates an upload in parts by its beginning (S3 User Guide, "Uploading and copying objects using multipart upload"), so
+files of one save may lie as far apart as the largest of them takes to upload. A file that is written a second time
+belongs to the next save, however soon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from artifact_store.s3.operations import Entry
+
+QUIET_SECONDS = 120
+"""A pause of this length ends a save of small files."""
+
+SLOWEST_UPLOAD = 10 * 1024**2
+"""Bytes a second: after a large file began, the next may begin this much later and still be of the same save."""
+
+
+@dataclass(slots=True)
+class Save:
+    """start, end: seconds of its first and last write. written: path -> its version. deleted: paths it deleted.
+    overwritten: how many of those it wrote were there already. size: bytes written."""
+
+    start: int
+    end: int
+    written: dict[str, Entry] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+    overwritten: int = 0
+    size: int = 0
+
+    @property
+    def patience(self) -> float:
+        """Seconds after its last write within which it may go on."""
+        largest = max((entry.size for entry in self.written.values()), default=0)
+        return QUIET_SECONDS + largest / SLOWEST_UPLOAD
+
+    def straddles(self, instant: float) -> bool:
+        """Whether some of its writes lie at or before the instant, and some after."""
+        return self.start <= int(instant // 1) < self.end
+
+    def takes(self, second: int, path: str) -> bool:
+        """Whether a write or delete of this file at this second still belongs to it."""
+        return second - self.end <= self.patience and path not in self.written and path not in self.deleted
+
+
+def saves(files: Mapping[str, Sequence[Entry]]) -> list[Save]:
+    """The saves of files that belong to one model, oldest first. files: path -> entries, newest first."""
+    events = [
+        (int(entry.last_modified // 1), path, entry, age < len(entries) - 1 and not entries[age + 1].is_marker)
+        for path, entries in files.items()
+        for age, entry in reversed(list(enumerate(entries)))
+    ]
+    events.sort(key=lambda event: event[0])
+    found: list[Save] = []
+    for second, path, entry, was_there in events:
+        if not found or not found[-1].takes(second, path):
+            found.append(Save(second, second))
+        save = found[-1]
+        save.end = second
+        if entry.is_marker:
+            save.deleted.add(path)
+        else:
+            save.written[path] = entry
+            save.overwritten += was_there
+            save.size += entry.size
+    return found
+
+
+Origins = dict[str, frozenset[int]]
+"""Path -> numbers of the saves whose content stands there; empty where none is known."""
+
+
+def origins(found: Sequence[Save], now: Mapping[str, Entry]) -> Origins:
+    """Which saves wrote what stands. now: path -> version. More than one where a file was written again unchanged."""
+    return {
+        path: frozenset(
+            number
+            for number, save in enumerate(found)
+            if path in save.written and content_of(save.written[path]) == content_of(entry)
+        )
+        for path, entry in now.items()
+    }
+
+
+def content_of(entry: Entry) -> tuple[str, int]:
+    """ETag and size, which are equal where the content is (S3 API reference, "Object")."""
+    return entry.etag, entry.size
+
+
+def of_one_save(of: Origins) -> bool:
+    """Whether one save could have written all that stands."""
+    known = [numbers for numbers in of.values() if numbers]
+    return not known or bool(frozenset.intersection(*known))
+
+
+def doubts(found: Sequence[Save], now: Mapping[str, Entry], of: Origins) -> list[tuple[str, int]]:
+    """(path, save) where a copy with another ETag may stand: that save wrote as many bytes. Only checksums can tell.
+
+    Empty where the files are of one save anyway.
+    """
+    if of_one_save(of):
+        return []
+    return [
+        (path, number)
+        for path, entry in now.items()
+        for number, save in enumerate(found)
+        if number not in of[path] and path in save.written and save.written[path].size == entry.size
+    ]
+
+
+def parts(of: Origins) -> tuple[int, list[str], list[str]]:
+    """Of files of several saves: (the newest save, the paths it wrote, the paths it did not)."""
+    newest = max(max(numbers) for numbers in of.values() if numbers)
+    return newest, [p for p in of if newest in of[p]], [p for p in of if of[p] and newest not in of[p]]

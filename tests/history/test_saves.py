@@ -1,0 +1,100 @@
+"""Saves are read from versions: what belongs together, and which save a file's content is of."""
+
+from __future__ import annotations
+
+import pytest
+
+from artifact_store.history.saves import QUIET_SECONDS, doubts, of_one_save, origins, parts, saves
+from artifact_store.s3.operations import Entry
+
+MIB = 1024**2
+
+
+def entry(key: str, second: int, etag: str = "", size: int = 10, *, marker: bool = False) -> Entry:
+    return Entry(key, f"v{second}", float(second), False, marker, etag or f"{key}{second}", size)
+
+
+def newest_first(*entries: Entry) -> list[Entry]:
+    return list(reversed(entries))
+
+
+def told(files: dict[str, list[Entry]]) -> list[tuple[int, int, list[str], list[str], int, int]]:
+    return [
+        (save.start, save.end, sorted(save.written), sorted(save.deleted), save.overwritten, save.size)
+        for save in saves(files)
+    ]
+
+
+def test_writes_close_together_are_one_save_and_a_pause_ends_it() -> None:
+    files = {
+        "a": newest_first(entry("a", 100), entry("a", 100 + 3 + QUIET_SECONDS * 2)),
+        "b": newest_first(entry("b", 103)),
+    }
+    assert told(files) == [
+        (100, 103, ["a", "b"], [], 0, 20),
+        (343, 343, ["a"], [], 1, 10),
+    ]
+
+
+def test_a_file_written_a_second_time_begins_the_next_save_however_soon() -> None:
+    files = {"a": newest_first(entry("a", 100), entry("a", 101)), "b": newest_first(entry("b", 100), entry("b", 101))}
+    assert [(start, end) for start, end, *_ in told(files)] == [(100, 100), (101, 101)]
+
+
+def test_the_next_file_may_begin_as_late_as_the_largest_takes_to_upload() -> None:
+    late = 100 + QUIET_SECONDS + 500
+    files = {"a": [entry("a", 100, size=10 * MIB * 500)], "b": [entry("b", late)]}
+    assert [(start, end) for start, end, *_ in told(files)] == [(100, late)]
+    files["b"] = [entry("b", late + 1)]
+    assert [(start, end) for start, end, *_ in told(files)] == [(100, 100), (late + 1, late + 1)]
+
+
+def test_deletes_belong_to_the_save_and_what_comes_after_one_overwrites_nothing() -> None:
+    files = {
+        "a": newest_first(entry("a", 100), entry("a", 200, marker=True), entry("a", 400)),
+        "b": newest_first(entry("b", 100), entry("b", 201)),
+    }
+    assert told(files) == [
+        (100, 100, ["a", "b"], [], 0, 20),
+        (200, 201, ["b"], ["a"], 1, 10),
+        (400, 400, ["a"], [], 0, 10),
+    ]
+
+
+@pytest.mark.parametrize("instant", [99.9, 100, 100.5, 102.9, 103, 104])
+def test_a_save_is_under_way_from_its_first_write_until_just_before_its_last(instant: float) -> None:
+    (save,) = saves({"a": [entry("a", 100)], "b": [entry("b", 103)]})
+    assert save.straddles(instant) == (100 <= instant < 103)
+
+
+def test_content_that_was_written_again_unchanged_is_of_both_saves() -> None:
+    a1, b1, a2, b2 = entry("a", 100, "A"), entry("b", 100, "B"), entry("a", 500, "A2"), entry("b", 500, "B")
+    found = saves({"a": [a2, a1], "b": [b2, b1]})
+    of = origins(found, {"a": a2, "b": b2})
+    assert of == {"a": frozenset({1}), "b": frozenset({0, 1})}
+    assert of_one_save(of)
+    assert of_one_save(origins(found, {"a": a1, "b": b1}))
+
+
+def test_files_of_a_push_that_was_cut_off_are_of_two_saves() -> None:
+    a1, b1, a2 = entry("a", 100), entry("b", 100), entry("a", 500)
+    found = saves({"a": [a2, a1], "b": [b1]})
+    now = {"a": a2, "b": b1}
+    of = origins(found, now)
+    assert not of_one_save(of)
+    assert parts(of) == (1, ["a"], ["b"])
+    assert doubts(found, now, of) == [("a", 0)]
+
+
+def test_a_copy_that_brought_one_file_back_is_of_the_save_it_came_from() -> None:
+    a1, b1, a2, a3 = entry("a", 100, "A"), entry("b", 100), entry("a", 500), entry("a", 900, "A")
+    found = saves({"a": [a3, a2, a1], "b": [b1]})
+    assert of_one_save(origins(found, {"a": a3, "b": b1}))
+
+
+def test_only_versions_of_the_same_size_are_worth_a_question() -> None:
+    a1, b1, a2 = entry("a", 100, size=9), entry("b", 100), entry("a", 500, size=10)
+    found = saves({"a": [a2, a1], "b": [b1]})
+    now = {"a": a2, "b": b1}
+    assert doubts(found, now, origins(found, now)) == []
+    assert doubts(found, {"a": a1, "b": b1}, origins(found, {"a": a1, "b": b1})) == []
