@@ -1,0 +1,77 @@
+"""Keras models: `.keras` archives, HDF5 files, and weights in shards that `NAME.weights.json` names.
+
+HDF5 holds much that is no model, so of other `.h5` files only those are taken whose name speaks of a model or of
+weights.
+"""
+
+from __future__ import annotations
+
+import re
+
+from artifact_store.history.layouts.content import Fault, direct_names, files_at, kind, read_object
+from artifact_store.history.layouts.weights import invert
+from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
+
+HDF5 = re.compile(r"(?i)(?!tf_model[-.]).*(?:model|weights|checkpoint|ckpt).*\.(?:h5|hdf5)", re.DOTALL)
+"""Those of transformers' TensorFlow models (tf_model.h5) are another layout's."""
+
+WEIGHTS = ".weights.h5"
+INDEX = ".weights.json"
+BESIDE = ("config.json", "metadata.json", "task.json", "preprocessor.json", "tokenizer.json")
+"""An unpacked `.keras` archive, or a KerasHub preset, lies around its model.weights.h5."""
+
+
+def _marks(folder: Folder) -> bool:
+    return any(name.endswith((".keras", ".h5", ".hdf5", INDEX)) for name in folder.names)
+
+
+def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
+    names = direct_names(folder)
+    sets: list[ModelSet] = []
+    taken: set[str] = set()
+    for index in (name for name in names if name.endswith(INDEX)):
+        found = yield from _sharded(folder, index, names)
+        sets.append(found)
+        taken.update(found.members, found.leftovers)
+    for name in names:
+        if name.endswith(".keras") or (HDF5.fullmatch(name) and name not in taken):
+            others = _beside(folder) if name == f"model{WEIGHTS}" else ()
+            one = ModelSet(
+                layout="keras", prefix=folder.prefix, name=name, members=(name,), others=others, sharded=False
+            )
+            sets.append(one)
+    return sets
+
+
+def _sharded(folder: Folder, index: str, names: list[str]) -> Reading[ModelSet]:
+    stem = index.removesuffix(INDEX)
+    pieces = [name for name in names if re.fullmatch(rf"{re.escape(stem)}_\d{{5}}\.weights\.h5", name)]
+    problems: tuple[str, ...] = ()
+    try:
+        content = yield from read_object(folder, index)
+        weight_map = content.get("weight_map")
+        if not isinstance(weight_map, dict) or not weight_map:
+            raise Fault(
+                f"{index} names no files: its weight_map is {kind(weight_map) if weight_map != {} else 'empty'}"
+            )
+        named = sorted(invert(weight_map, index, "h5"))
+    except Fault as fault:
+        named, problems = pieces, (str(fault),)
+    return ModelSet(
+        layout="keras",
+        prefix=folder.prefix,
+        name=index,
+        members=tuple(path for path in named if path in folder.files),
+        indexes=(index,),
+        others=_beside(folder) if stem == "model" else (),
+        missing=tuple(Missing(path, index) for path in named if path not in folder.files),
+        problems=problems,
+        leftovers=tuple(name for name in pieces if name not in named),
+    )
+
+
+def _beside(folder: Folder) -> tuple[str, ...]:
+    return (*(name for name in BESIDE if name in folder.files), *files_at(folder, "assets"))
+
+
+LAYOUT = Layout("keras", _marks, _recognise)
