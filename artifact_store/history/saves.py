@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from artifact_store.s3.operations import Entry
 
-QUIET_SECONDS = 120
-"""A pause of this length ends a save of small files."""
+QUIET_SECONDS = 3600
+"""A pause of this length ends a save of small files: a push that was resumed sooner is one push."""
 
 SLOWEST_UPLOAD = 10 * 1024**2
 """Bytes a second: after a large file began, the next may begin this much later and still be of the same save."""

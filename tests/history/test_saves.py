@@ -32,7 +32,7 @@ def test_writes_close_together_are_one_save_and_a_pause_ends_it() -> None:
     }
     assert told(files) == [
         (100, 103, ["a", "b"], [], 0, 20),
-        (343, 343, ["a"], [], 1, 10),
+        (7303, 7303, ["a"], [], 1, 10),
     ]
 
 
@@ -51,13 +51,13 @@ def test_the_next_file_may_begin_as_late_as_the_largest_takes_to_upload() -> Non
 
 def test_deletes_belong_to_the_save_and_what_comes_after_one_overwrites_nothing() -> None:
     files = {
-        "a": newest_first(entry("a", 100), entry("a", 200, marker=True), entry("a", 400)),
+        "a": newest_first(entry("a", 100), entry("a", 200, marker=True), entry("a", 9000)),
         "b": newest_first(entry("b", 100), entry("b", 201)),
     }
     assert told(files) == [
         (100, 100, ["a", "b"], [], 0, 20),
         (200, 201, ["b"], ["a"], 1, 10),
-        (400, 400, ["a"], [], 0, 10),
+        (9000, 9000, ["a"], [], 0, 10),
     ]
 
 

@@ -1,0 +1,271 @@
+"""A model's condition at an instant agrees with a simulator that knows when each upload began and ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save as safetensors
+
+from artifact_store.history import models
+from artifact_store.history.layouts import transformers
+from artifact_store.history.listing import list_histories
+from artifact_store.history.models import Candidate, Finder, Verdict
+from artifact_store.history.state import UNSETTLED_WINDOW
+from artifact_store.history.verdict import Condition
+from artifact_store.s3 import operations as op
+from tests.restore.memory import MemoryS3
+
+LAYOUTS = (transformers.LAYOUT,)
+T0 = 1_000_000
+PREFIX = "models/m/"
+INDEX = "model.safetensors.index.json"
+
+
+def name(number: int, count: int) -> str:
+    return f"model-{number + 1:05}-of-{count:05}.safetensors"
+
+
+def shard(number: int, step: int) -> bytes:
+    return safetensors({f"t{number}": np.full(64, step, np.float32)})
+
+
+def index(count: int) -> bytes:
+    weights = {f"t{number}": name(number, count) for number in range(count)}
+    return json.dumps({"metadata": {"total_size": 256 * count}, "weight_map": weights}).encode()
+
+
+@dataclass
+class Model:
+    """Writes a sharded model into a model of S3. truth: (file, save, when it became visible)."""
+
+    count: int
+    s3: MemoryS3 = field(default_factory=MemoryS3)
+    truth: list[tuple[str, int, float]] = field(default_factory=list)
+
+    def write(self, path: str, data: bytes, step: int, began: float, ended: float, *, whole: bool = False) -> None:
+        self.s3.clock = ended
+        if whole:
+            self.s3.put(PREFIX + path, data, time=ended)
+        else:
+            self.s3.put_parts(PREFIX + path, [data[:100], data[100:]], began=int(began))
+        self.truth.append((path, step, ended))
+
+    def save(self, step: int, began: float, *, only: int | None = None, seconds: float = 2) -> float:
+        """Shards one after the other, then the index; `only` so many shards and no index. Returns when it ended."""
+        now = began
+        for number in range(self.count if only is None else only):
+            self.write(name(number, self.count), shard(number, step), step, now, now + seconds)
+            now += seconds
+        if only is None:
+            self.write(INDEX, index(self.count), step, now, now + 1, whole=True)
+            now += 1
+        return now
+
+    def candidate(self) -> Candidate:
+        finder = Finder("", LAYOUTS)
+        found: list[Candidate] = []
+        for history in list_histories(self.s3, "bkt"):
+            found += finder.see(history, changed=True)
+        found += finder.end()
+        (one,) = found
+        return one
+
+    def verdict(self, instant: float) -> Verdict:
+        (found,) = self.s3.run([models.assess("bkt", self.candidate(), instant)])
+        (verdict,) = found
+        return verdict
+
+    def visible(self, instant: float) -> dict[str, int]:
+        """File -> the save whose content a reader saw at the end of that second."""
+        seen: dict[str, tuple[float, int]] = {}
+        for path, step, ended in self.truth:
+            if int(ended) <= int(instant) and (path not in seen or seen[path][0] <= ended):
+                seen[path] = ended, step
+        return {path: step for path, (_, step) in seen.items()}
+
+    def was_whole(self, instant: float) -> bool:
+        seen = self.visible(instant)
+        shards = [seen.get(name(number, self.count)) for number in range(self.count)]
+        return INDEX in seen and None not in shards and len(set(shards)) == 1
+
+
+def test_a_model_is_whole_after_its_save_and_the_reads_are_few() -> None:
+    model = Model(3)
+    end = model.save(1, T0)
+    model.s3.sent.clear()
+    verdict = model.verdict(end + UNSETTLED_WINDOW)
+    assert (verdict.condition, verdict.reasons) == (Condition.WHOLE, ())
+    assert (verdict.found.layout, verdict.found.prefix, verdict.title) == ("transformers", PREFIX, PREFIX)
+    assert verdict.size == sum(len(shard(n, 1)) for n in range(3)) + len(index(3))
+    reads = [sent for sent in model.s3.sent if isinstance(sent, op.GetObject)]
+    assert len(reads) == 3 + 1
+
+
+def test_inside_a_save_both_good_instants_are_named() -> None:
+    model = Model(3)
+    first = model.save(1, T0)
+    second = model.save(2, T0 + 5000)
+    verdict = model.verdict(T0 + 5003)
+    assert verdict.condition is Condition.MID_SAVE
+    assert verdict.reasons[0] == ("a save that began at 1970-01-12T15:10:00Z went on until 1970-01-12T15:10:07Z")
+    assert (verdict.before, verdict.after) == (int(first), int(second))
+
+
+def test_a_push_that_was_cut_off_leaves_files_of_two_saves_and_only_the_one_before_is_good() -> None:
+    model = Model(4)
+    first = model.save(1, T0)
+    model.save(2, T0 + 5000, only=2)
+    verdict = model.verdict(T0 + 90_000)
+    assert verdict.condition is Condition.INCOMPLETE
+    assert verdict.reasons == (
+        "files of two saves: the one that began at 1970-01-12T15:10:00Z wrote model-00001-of-00004.safetensors and "
+        "model-00002-of-00004.safetensors, but not model-00003-of-00004.safetensors and "
+        "model-00004-of-00004.safetensors; a push that was cut off looks like this",
+    )
+    assert (verdict.before, verdict.after) == (int(first), None)
+
+
+def test_a_push_that_was_finished_later_is_good_after_that() -> None:
+    model = Model(4)
+    first = model.save(1, T0)
+    model.save(2, T0 + 5000, only=2)
+    third = model.save(3, T0 + 9000)
+    verdict = model.verdict(T0 + 7000)
+    assert (verdict.condition, verdict.before, verdict.after) == (Condition.INCOMPLETE, int(first), int(third))
+
+
+def test_a_deleted_shard_is_missing_by_its_index() -> None:
+    model = Model(2)
+    first = model.save(1, T0)
+    model.s3.clock = T0 + 5000
+    model.s3.delete(PREFIX + name(1, 2))
+    verdict = model.verdict(T0 + 90_000)
+    assert verdict.condition is Condition.INCOMPLETE
+    assert verdict.reasons == (f"model-00002-of-00002.safetensors is not there, named by {INDEX}",)
+    assert (verdict.before, verdict.after) == (int(first), None)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"", "is empty"), (shard(1, 2)[:-1], "cut"), (b"version https://git-lfs.github.com/spec/v1\noid x\n", "git-lfs")],
+)
+def test_a_shard_that_is_no_shard_is_named_for_what_it_is(data: bytes, reason: str) -> None:
+    model = Model(2)
+    model.save(1, T0)
+    model.s3.clock = T0 + 10
+    model.write(name(0, 2), shard(0, 2), 2, T0 + 50, T0 + 52)
+    model.s3.clock = T0 + 60
+    model.s3.put(PREFIX + name(1, 2), data, time=T0 + 60)
+    model.s3.put(PREFIX + INDEX, index(2), time=T0 + 61)
+    verdict = model.verdict(T0 + 90_000)
+    assert verdict.condition is Condition.INCOMPLETE
+    assert any(name(1, 2) in line and reason in line for line in verdict.reasons), verdict.reasons
+
+
+def test_a_restore_of_single_files_keeps_a_model_whole_even_where_kms_changes_etags() -> None:
+    model = Model(3, MemoryS3())
+    model.s3.buckets["bkt"].kms = True
+    model.save(1, T0)
+    model.s3.clock = T0 + 5000
+    model.s3.put(PREFIX + name(1, 3), shard(1, 2), time=T0 + 5000)
+    assert model.verdict(T0 + 9000).condition is Condition.INCOMPLETE
+    whole = Model(3, MemoryS3())
+    whole.s3.buckets["bkt"].kms = True
+    for number in range(3):
+        whole.s3.put(PREFIX + name(number, 3), shard(number, 1), time=T0)
+    whole.s3.put(PREFIX + INDEX, index(3), time=T0)
+    whole.s3.put(PREFIX + name(1, 3), shard(1, 2), time=T0 + 5000)
+    whole.s3.put(PREFIX + name(1, 3), shard(1, 1), time=T0 + 6000)
+    assert whole.verdict(T0 + 9000).condition is Condition.WHOLE
+
+
+def test_an_upload_in_parts_that_began_shortly_before_is_uncertain_until_something_closes_it() -> None:
+    model = Model(1)
+    model.s3.put_parts(PREFIX + "model.safetensors", [shard(0, 1)[:100], shard(0, 1)[100:]], began=T0)
+    verdict = model.verdict(T0 + 60)
+    assert verdict.condition is Condition.UNCERTAIN
+    assert verdict.reasons == (
+        "model.safetensors is uploaded in parts, begun at 1970-01-12T13:46:40Z, and S3 does not tell when that ended",
+    )
+    assert (verdict.before, verdict.after) == (None, T0 + UNSETTLED_WINDOW)
+    assert model.verdict(T0 + UNSETTLED_WINDOW).condition is Condition.WHOLE
+
+
+saves = st.lists(
+    st.tuples(st.integers(0, 400), st.none() | st.integers(0, 3), st.sampled_from([0.5, 1, 7, 300])),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(2, 4), saves, st.integers(0, 9000))
+def test_what_is_called_whole_was_whole(count: int, pushes: list[tuple[int, int | None, float]], after: int) -> None:
+    model, now = Model(count), float(T0)
+    for step, (pause, only, seconds) in enumerate(pushes, 1):
+        now = model.save(step, now + pause, only=None if only is None else min(only, count), seconds=seconds) + 1
+    if not model.truth:
+        return
+    instant = T0 + after
+    for verdict in _verdicts(model, instant):
+        if verdict.whole:
+            assert model.was_whole(instant), verdict
+        for other in (verdict.before, verdict.after):
+            assert other is None or model.was_whole(other), (verdict, other)
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.integers(2, 4), saves)
+def test_what_was_whole_is_called_so_once_an_hour_of_quiet_has_passed(
+    count: int, pushes: list[tuple[int, int | None, float]]
+) -> None:
+    model, now = Model(count), float(T0)
+    for step, (pause, only, seconds) in enumerate(pushes, 1):
+        now = model.save(step, now + pause, only=None if only is None else min(only, count), seconds=seconds) + 1
+    instant = now + UNSETTLED_WINDOW
+    if model.was_whole(instant):
+        assert [verdict.condition for verdict in _verdicts(model, instant)] == [Condition.WHOLE]
+
+
+def _verdicts(model: Model, instant: float) -> Iterator[Verdict]:
+    (found,) = model.s3.run([models.assess("bkt", model.candidate(), instant)])
+    yield from found
+
+
+def test_folders_come_out_once_with_all_their_files_whatever_lies_between() -> None:
+    s3 = MemoryS3()
+    for key in (
+        "m/config.json",
+        "m/model.safetensors",
+        "m-1/model.safetensors",
+        "m/sub/x.txt",
+        "m/sub/model.safetensors",
+    ):
+        s3.put(key, b"x")
+    finder, found = Finder("", LAYOUTS), []
+    for history in list_histories(s3, "bkt"):
+        found += finder.see(history, changed=history.key == "m/sub/x.txt")
+    found += finder.end()
+    assert [(one.prefix, sorted(one.histories), one.changed) for one in found] == [
+        ("m-1/", ["model.safetensors"], False),
+        ("m/sub/", ["model.safetensors", "x.txt"], True),
+        ("m/", ["config.json", "model.safetensors", "sub/model.safetensors", "sub/x.txt"], True),
+    ]
+
+
+def test_a_folder_of_too_many_files_is_let_go_and_its_subfolders_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "FILES_A_FOLDER", 3)
+    s3 = MemoryS3()
+    for key in ("a/1", "a/2", "a/m/model.safetensors", "a/z", "model.safetensors"):
+        s3.put(key, b"x")
+    finder, found = Finder("", LAYOUTS), []
+    for history in list_histories(s3, "bkt"):
+        found += finder.see(history, changed=False)
+    found += finder.end()
+    assert [one.prefix for one in found] == ["a/m/"]
