@@ -59,6 +59,15 @@ class Map:
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def members(self, folder: Folder) -> tuple[str, ...]:
+        """The files with tensors that are there."""
+        return tuple(path for path in sorted(self.least) if path in folder.files)
+
+
+def in_lightning_folder(folder: Folder) -> bool:
+    """A folder named like a file, `epoch=3.ckpt/`, that holds a sharded checkpoint: its last file may be absent yet."""
+    return folder.prefix.endswith(".ckpt/") and _marks(folder)
+
 
 def read_map(folder: Folder) -> Reading[Map]:
     """The maps of a folder, read and checked against the names in it."""
@@ -134,7 +143,7 @@ def _marks(folder: Folder) -> bool:
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
-    if folder.names & OTHER_OWNERS:
+    if folder.names & OTHER_OWNERS or in_lightning_folder(folder):
         return []
     found = yield from read_map(folder)
     if not found.least and not found.maps:
@@ -143,7 +152,7 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
         ModelSet(
             layout=LAYOUT.name,
             prefix=folder.prefix,
-            members=tuple(path for path in sorted(found.least) if path in folder.files),
+            members=found.members(folder),
             indexes=found.maps,
             missing=found.missing,
             least=found.least,
