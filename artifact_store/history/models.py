@@ -7,12 +7,12 @@ more than FILES_A_FOLDER files: it is restored key by key, unjudged.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from artifact_store.errors import S3Error
 from artifact_store.formats.finding import Check, Finding
+from artifact_store.history.layouts import LAYOUTS
 from artifact_store.history.saves import Save, doubts, origins, saves
 from artifact_store.history.sets import SMALL, File, Folder, Layout, ModelSet
 from artifact_store.history.state import UNSETTLED_WINDOW, at, is_archived
@@ -21,6 +21,8 @@ from artifact_store.s3.operations import Entry, GetObject, HeadObject, Job, Obje
 
 if TYPE_CHECKING:
     from artifact_store.history.listing import History
+    from artifact_store.history.scope import Scope
+    from artifact_store.s3.server import Server
 
 R = TypeVar("R")
 
@@ -32,6 +34,9 @@ SAVES_TRIED = 10
 
 CHECKS_AT_ONCE = 64
 """Headers of one model read together."""
+
+FOLDERS_AT_ONCE = 64
+"""Folders judged together, so that their reads overlap and memory stays flat."""
 
 NOTHING = File(0)
 
@@ -89,11 +94,12 @@ class _Open:
 class Finder:
     """Takes the keys of a scope in their order; gives each folder that may hold a model once all of it was seen.
 
-    root: "" or a folder; folders above it are seen in part only and are left out.
+    Folders that the scope cuts through, above it or beside a raw prefix, are left out: they are seen in part only.
     """
 
-    def __init__(self, root: str, layouts: Sequence[Layout]) -> None:
-        self._root, self._layouts = root, layouts
+    def __init__(self, scope: Scope, layouts: Sequence[Layout] = LAYOUTS) -> None:
+        self._root, self._layouts = scope.root, layouts
+        self._within = scope.prefix if scope.raw else scope.root
         self._open: list[_Open] = []
 
     def see(self, history: History, *, changed: bool) -> Iterator[Candidate]:
@@ -127,7 +133,7 @@ class Finder:
 
     def _close(self) -> Iterator[Candidate]:
         folder = self._open.pop()
-        if folder.too_large:
+        if folder.too_large or not folder.prefix.startswith(self._within):
             return
         shallow = Folder(folder.prefix, dict.fromkeys([*folder.names, *(f"{f}/" for f in folder.folders)], NOTHING))
         layouts = tuple(layout for layout in self._layouts if layout.marks(shallow))
@@ -169,6 +175,27 @@ def timeline(
                 rows.append((save, (yield from look.judged(at_end, save.end))))
         told.append((found, rows))
     return told
+
+
+def survey(s3: Server, scope: Scope, work: Callable[[Candidate], Job[R]]) -> Iterator[R]:
+    """Do something to every folder of the scope that may hold a model, while the scope is listed; in no order.
+
+    Raises S3Error.
+    """
+    finder = Finder(scope)
+
+    def candidates() -> Iterator[Candidate]:
+        for history in scope.histories(s3):
+            yield from finder.see(history, changed=False)
+        yield from finder.end()
+
+    waiting: list[Candidate] = []
+    for candidate in candidates():
+        waiting.append(candidate)
+        if len(waiting) == FOLDERS_AT_ONCE:
+            yield from s3.run(work(one) for one in waiting)
+            waiting.clear()
+    yield from s3.run(work(one) for one in waiting)
 
 
 class _Look:
@@ -316,19 +343,3 @@ def together(bucket: str, entries: Sequence[Entry], checks: Sequence[Check]) -> 
         bodies: list[Any] = yield list(wanted.values())
         sent = {number: body.data for number, body in zip(wanted, bodies, strict=True)}
     return [found[number] for number in range(len(checks))]
-
-
-def gone(error: S3Error) -> bool:
-    """A version that was listed and is not there any more."""
-    return error.status == 404
-
-
-def stepwise(reading: Generator[str, bytes | None, R], contents: Mapping[str, bytes]) -> R:
-    """Run a recogniser over contents at hand."""
-    try:
-        wanted = next(reading)
-        while True:
-            wanted = reading.send(contents.get(wanted))
-    except StopIteration as end:
-        found: R = end.value
-        return found

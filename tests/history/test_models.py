@@ -16,6 +16,7 @@ from artifact_store.history import models
 from artifact_store.history.layouts import transformers
 from artifact_store.history.listing import list_histories
 from artifact_store.history.models import Candidate, Finder, Verdict
+from artifact_store.history.scope import parse_scope
 from artifact_store.history.state import UNSETTLED_WINDOW
 from artifact_store.history.verdict import Condition
 from artifact_store.s3 import operations as op
@@ -68,7 +69,7 @@ class Model:
         return now
 
     def candidate(self) -> Candidate:
-        finder = Finder("", LAYOUTS)
+        finder = Finder(parse_scope("s3://bkt"), LAYOUTS)
         found: list[Candidate] = []
         for history in list_histories(self.s3, "bkt"):
             found += finder.see(history, changed=True)
@@ -248,7 +249,7 @@ def test_folders_come_out_once_with_all_their_files_whatever_lies_between() -> N
         "m/sub/model.safetensors",
     ):
         s3.put(key, b"x")
-    finder, found = Finder("", LAYOUTS), []
+    finder, found = Finder(parse_scope("s3://bkt"), LAYOUTS), []
     for history in list_histories(s3, "bkt"):
         found += finder.see(history, changed=history.key == "m/sub/x.txt")
     found += finder.end()
@@ -264,8 +265,30 @@ def test_a_folder_of_too_many_files_is_let_go_and_its_subfolders_are_not(monkeyp
     s3 = MemoryS3()
     for key in ("a/1", "a/2", "a/m/model.safetensors", "a/z", "model.safetensors"):
         s3.put(key, b"x")
-    finder, found = Finder("", LAYOUTS), []
+    finder, found = Finder(parse_scope("s3://bkt"), LAYOUTS), []
     for history in list_histories(s3, "bkt"):
         found += finder.see(history, changed=False)
     found += finder.end()
     assert [one.prefix for one in found] == ["a/m/"]
+
+
+@pytest.mark.parametrize(
+    ("address", "prefixes"),
+    [
+        ("s3://bkt", ["m-1/", "m-10/x/", "m-10/"]),
+        ("s3://bkt/m-1", ["m-1/"]),
+        ("s3://bkt/m-1*", ["m-1/", "m-10/x/", "m-10/"]),
+        ("s3://bkt/m-10/x*", ["m-10/x/"]),
+        ("s3://bkt/m-1/mod*", []),
+        ("s3://bkt/m-1/model.safetensors", []),
+    ],
+)
+def test_only_folders_that_lie_wholly_in_the_scope_are_looked_at(address: str, prefixes: list[str]) -> None:
+    s3, scope = MemoryS3(), parse_scope(address)
+    for key in ("m-1/model.safetensors", "m-10/model.safetensors", "m-10/x/model.safetensors"):
+        s3.put(key, b"x")
+    finder, found = Finder(scope, LAYOUTS), []
+    for history in scope.histories(s3):
+        found += finder.see(history, changed=False)
+    found += finder.end()
+    assert [one.prefix for one in found] == prefixes
