@@ -43,6 +43,7 @@ def log(
     address: opt.Address,
     since: Annotated[str | None, typer.Option(metavar="T", help="Nothing before.", show_default=False)] = None,
     until: Annotated[str | None, typer.Option(metavar="T", help="Nothing after.", show_default=False)] = None,
+    by_model: Annotated[bool, typer.Option("--models", help="The saves of each model instead.")] = False,
     as_json: opt.Json = False,
     profile: opt.Profile = None,
     region: opt.Region = None,
@@ -55,6 +56,7 @@ def log(
     size, lost (bytes no longer current), steady (at a steady beat, so part of no burst).
     """
     from artifact_store.cli.looking import check
+    from artifact_store.cli.models import timeline
     from artifact_store.cli.progress import counting
     from artifact_store.history import changes
     from artifact_store.history.bursts import bursts
@@ -65,6 +67,9 @@ def log(
     target = opt.Target(profile, region, endpoint_url)
     with target.connect() as s3:
         check(s3, scope.bucket, 0)
+        if by_model:
+            timeline(s3, scope, as_json=as_json)
+            return
         with counting("listing versions") as on_progress:
             found = changes.within(_changes(scope, s3, on_progress), low, high)
             few = changes.in_order(found) if as_json else list(islice(found, EVENTS + 1))

@@ -18,6 +18,7 @@ from artifact_store.cli.diff import diff
 from artifact_store.cli.get import get
 from artifact_store.cli.log import log
 from artifact_store.cli.ls import ls
+from artifact_store.cli.models import models
 from artifact_store.cli.output import printable, say
 from artifact_store.cli.promise import promise
 from artifact_store.cli.restore import apply, plan, restore, verify
@@ -36,7 +37,7 @@ app = typer.Typer(
     # Plain help: it pipes, and spares loading rich.
     rich_markup_mode=None,
 )
-for command in (ls, diff, log, plan, apply, restore, get, verify, promise):
+for command in (ls, diff, log, plan, apply, restore, get, verify, models, promise):
     app.command()(command)
 
 

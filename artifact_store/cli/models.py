@@ -1,0 +1,168 @@
+"""`models` and `log --models`: the models in a bucket, whether they are whole, and how they were saved."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from artifact_store.cli import options as opt
+from artifact_store.cli.output import duration, emit, number, paint, printable, say, size, tell
+from artifact_store.history.instant import parse_instant, show
+from artifact_store.history.scope import parse_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from artifact_store.history.models import Verdict
+    from artifact_store.history.saves import Save
+    from artifact_store.history.scope import Scope
+    from artifact_store.history.sets import ModelSet
+    from artifact_store.s3.client import S3
+
+STYLES = {"whole": "green", "mid-save": "yellow", "incomplete": "red", "ambiguous": "yellow", "uncertain": "yellow"}
+BAR = 24
+"""Columns of the longest bar of a timeline."""
+
+
+def models(
+    address: opt.Address,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="T", help="As it was at this instant; default: now.", show_default=False),
+    ] = None,
+    as_json: opt.Json = False,
+    profile: opt.Profile = None,
+    region: opt.Region = None,
+    endpoint_url: opt.Endpoint = None,
+) -> None:
+    """List the models there, each whole or not.
+
+    One line a model: its condition (whole, mid-save, incomplete, ambiguous, uncertain), when the newest of its files
+    was written, size, layout, place; below it what is wrong, and the instants at which it is whole. With --json:
+    layout, prefix, name, condition, reasons, warnings, files, size, saved, before, after.
+    """
+    from artifact_store.cli.looking import check
+    from artifact_store.cli.progress import counting
+    from artifact_store.history.models import assess, survey
+
+    scope = parse_scope(address)
+    found: list[Verdict] = []
+    with opt.Target(profile, region, endpoint_url).connect() as s3:
+        now = opt.now()
+        instant = parse_instant(at, now) if at else now
+        if at:
+            check(s3, scope.bucket, instant)
+        with counting("looking for models"):
+            for verdicts in survey(s3, scope, lambda folder: assess(scope.bucket, folder, instant)):
+                found += verdicts
+    found.sort(key=lambda verdict: (verdict.title, verdict.found.layout))
+    for verdict in found:
+        if as_json:
+            emit(record(verdict))
+        else:
+            _tell(verdict)
+    whole = sum(verdict.whole for verdict in found)
+    when = f" at {show(instant)}" if at else ""
+    if found:
+        say(f"{number(len(found), 'model')} in {printable(str(scope))}{when}, {whole:,} of them whole")
+    else:
+        say(f"no model of a known layout in {printable(str(scope))}{when}", "yellow")
+
+
+def timeline(s3: S3, scope: Scope, *, as_json: bool) -> None:
+    """The saves of each model, oldest first, as `log --models` shows them."""
+    from artifact_store.cli.progress import counting
+    from artifact_store.history import models
+
+    now = opt.now()
+    rows: list[tuple[ModelSet, list[tuple[Save, Verdict]]]] = []
+    with counting("looking for models"):
+        for told in models.survey(s3, scope, lambda folder: models.timeline(scope.bucket, folder, now=now)):
+            rows += told
+    rows.sort(key=lambda row: (row[0].prefix, row[0].name, row[0].layout))
+    for found, saves in rows:
+        if as_json:
+            for save, verdict in saves:
+                emit(of_save(found, save, verdict))
+        else:
+            _tell_saves(found, saves)
+    if not rows:
+        say(f"no model of a known layout in {printable(str(scope))}", "yellow")
+
+
+def record(verdict: Verdict) -> dict[str, Any]:
+    """A model for --json."""
+    found = verdict.found
+    return {
+        "layout": found.layout,
+        "prefix": found.prefix,
+        "name": found.name,
+        "condition": verdict.condition.value,
+        "reasons": list(verdict.reasons),
+        "warnings": list(found.warnings),
+        "files": len(set(found.paths)),
+        "size": verdict.size,
+        "saved": _when(verdict.saved),
+        "before": _when(verdict.before),
+        "after": _when(verdict.after),
+    }
+
+
+def of_save(found: ModelSet, save: Save, verdict: Verdict) -> dict[str, Any]:
+    """A save for --json."""
+    return {
+        "layout": found.layout,
+        "prefix": found.prefix,
+        "name": found.name,
+        "start": show(save.start),
+        "end": show(save.end),
+        "files": len(save.written),
+        "size": save.size,
+        "overwritten": save.overwritten,
+        "deleted": len(save.deleted),
+        "condition": verdict.condition.value,
+        "reasons": list(verdict.reasons),
+    }
+
+
+def instants(verdict: Verdict) -> str:
+    """The instants to use instead, in words."""
+    if verdict.before is None and verdict.after is None:
+        return "it is whole at no other instant that S3 still knows"
+    if verdict.before is None:
+        return f"it was never whole before; first after: {_when(verdict.after)}"
+    after = f"; first after: {_when(verdict.after)}" if verdict.after is not None else "; never after"
+    return f"newest whole save at or before: {_when(verdict.before)}{after}"
+
+
+def _tell(verdict: Verdict) -> None:
+    condition = paint(f"{verdict.condition.value:<10}", STYLES[verdict.condition.value], sys.stdout)
+    saved = _when(verdict.saved) or " " * 20
+    tell(f"{condition} {saved} {size(verdict.size):>9}  {verdict.found.layout:<12} {printable(verdict.title)}")
+    for reason in verdict.reasons:
+        tell(f"{'':11}{printable(reason)}")
+    if not verdict.whole:
+        tell(f"{'':11}{instants(verdict)}")
+    for warning in verdict.found.warnings:
+        tell(paint(f"{'':11}note: {printable(warning)}", "dim", sys.stdout))
+
+
+def _tell_saves(found: ModelSet, saves: Sequence[tuple[Save, Verdict]]) -> None:
+    tell(paint(f"{found.prefix}{found.name} ({found.layout})", "bold", sys.stdout))
+    largest = max((save.size for save, _ in saves), default=0) or 1
+    for save, verdict in saves:
+        style = STYLES[verdict.condition.value]
+        block = "█" if verdict.whole else "▒"
+        drawn = paint(f"{block * max(1, save.size * BAR // largest):<{BAR}}", style, sys.stdout)
+        told = [number(len(save.written), "file"), size(save.size), duration(save.end - save.start)]
+        told += [f"{save.overwritten:,} overwritten"] if save.overwritten else []
+        told += [f"{len(save.deleted):,} deleted"] if save.deleted else []
+        tell(f"  {show(save.start)}  {drawn}  {paint(verdict.condition.value, style, sys.stdout)}: {', '.join(told)}")
+        for reason in verdict.reasons:
+            tell(f"    {printable(reason)}")
+
+
+def _when(second: float | None) -> str | None:
+    return None if second is None else show(second)
