@@ -101,6 +101,18 @@ def test_services_publish_only_with_a_key_and_a_topic_that_name_them(found: Reco
     assert key == topic == {"backup.amazonaws.com", "events.amazonaws.com"}
 
 
+def test_no_source_condition_stops_the_messages_of_eventbridge(found: Recorder) -> None:
+    """SNS does not support aws:SourceAccount and its like between EventBridge and an encrypted topic."""
+    told = [
+        (name, statement)
+        for name, document in policies(found).items()
+        for statement in document["Statement"]
+        if "events.amazonaws.com" in json.dumps(statement["Principal"])
+    ]
+    assert {name for name, _ in told} == {"alerts-key", "alerts-policy"}
+    assert not any("aws:source" in json.dumps(statement.get("Condition", {})).lower() for _, statement in told)
+
+
 def test_dev_is_throw_away() -> None:
     found = run_project("dev")
     assert not any(r.protect or r.retained for r in found.found.values())

@@ -40,7 +40,6 @@ class Alerts(pulumi.ComponentResource):
     ) -> None:
         super().__init__("artifact-store:index:Alerts", name, None, guarded(opts, protected))
         child = pulumi.ResourceOptions(parent=self)
-        account = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id
         # The AWS-managed key of SNS cannot be used by services that publish (SNS guide, sns-key-management).
         key = EncryptionKey(
             f"{name}-key",
@@ -53,9 +52,7 @@ class Alerts(pulumi.ComponentResource):
         topic_policy = aws.sns.TopicPolicy(
             f"{name}-policy",
             arn=topic.arn,
-            policy=pulumi.Output.json_dumps(
-                pulumi.Output.all(topic.arn, account).apply(lambda known: policy.topic(known[0], known[1], SERVICES))
-            ),
+            policy=pulumi.Output.json_dumps(topic.arn.apply(lambda arn: policy.topic(arn, SERVICES))),
             opts=child,
         )
         for index, email in enumerate(emails):

@@ -36,8 +36,7 @@ class EncryptionKey(pulumi.ComponentResource):
         super().__init__("artifact-store:index:EncryptionKey", name, None, guarded(opts, protected))
         caller = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self))
         partition = aws.get_partition_output(opts=pulumi.InvokeOutputOptions(parent=self))
-        root = pulumi.Output.concat("arn:", partition.partition, ":iam::", caller.account_id, ":root")
-        document = pulumi.Output.all(root, caller.account_id).apply(
+        document = pulumi.Output.all(partition.partition, caller.account_id).apply(
             lambda known: policy.key(known[0], known[1], deletable=not protected, services=services)
         )
         key = aws.kms.Key(

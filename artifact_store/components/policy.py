@@ -31,7 +31,6 @@ KEY_ADMINISTRATION = (
     "kms:EnableKeyRotation",
     "kms:GetKeyPolicy",
     "kms:GetKeyRotationStatus",
-    "kms:ListAliases",
     "kms:ListKeyPolicies",
     "kms:ListResourceTags",
     "kms:PutKeyPolicy",
@@ -96,15 +95,19 @@ def vault() -> dict[str, Any]:
     )
 
 
-def key(account_root: str, account: str, *, deletable: bool, services: Sequence[str]) -> dict[str, Any]:
+def key(partition: str, account: str, *, deletable: bool, services: Sequence[str]) -> dict[str, Any]:
     """The account's IAM policies decide who uses the key. A key that is not `deletable` cannot be deleted or disabled
-    by anyone before this policy is changed: without its key a backup is unreadable, locked or not."""
+    by anyone before this policy is changed: without its key a backup is unreadable, locked or not.
+
+    services: those that publish to an encrypted topic of the account, and use the key for nothing else. A source
+    condition (aws:SourceAccount and its like) would stop EventBridge's messages (SNS guide, sns-key-management), so
+    the topic is named instead."""
     administration = KEY_ADMINISTRATION + (KEY_DELETION if deletable else ())
     statements: list[Statement] = [
         {
             "Sid": "AccountAdministersAndUses",
             "Effect": "Allow",
-            "Principal": {"AWS": account_root},
+            "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
             "Action": sorted((*KEY_USE, *administration)),
             "Resource": "*",
         }
@@ -117,14 +120,17 @@ def key(account_root: str, account: str, *, deletable: bool, services: Sequence[
                 "Principal": {"Service": sorted(services)},
                 "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
                 "Resource": "*",
-                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+                "Condition": {
+                    "ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": f"arn:{partition}:sns:*:{account}:*"}
+                },
             }
         )
     return document(statements)
 
 
-def topic(arn: str, account: str, services: Sequence[str]) -> dict[str, Any]:
-    """Only the named services of this account publish, and nobody over plain HTTP."""
+def topic(arn: str, services: Sequence[str]) -> dict[str, Any]:
+    """Only the named services publish, and nobody over plain HTTP. Their statement has no condition, as in AWS's own
+    examples (AWS Backup guide, backup-notifications; re:Post, sns-not-getting-eventbridge-notification)."""
     return document(
         [
             {
@@ -133,7 +139,6 @@ def topic(arn: str, account: str, services: Sequence[str]) -> dict[str, Any]:
                 "Principal": {"Service": sorted(services)},
                 "Action": "sns:Publish",
                 "Resource": arn,
-                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
             },
             {
                 "Sid": "DenyPlainHttp",

@@ -246,11 +246,50 @@ class TestEncryptionKey:
     def test_the_account_can_delete_the_key_of_a_throw_away_stack(self) -> None:
         assert "kms:ScheduleKeyDeletion" in self.statements(protected=False)[0]["Action"]
 
-    def test_services_may_only_publish_and_only_for_this_account(self) -> None:
+    def test_services_may_only_publish_to_topics_of_this_account_and_no_source_condition_stops_eventbridge(
+        self,
+    ) -> None:
         statement = self.statements(protected=True, services=("events.amazonaws.com", "backup.amazonaws.com"))[1]
-        assert statement["Principal"] == {"Service": ["backup.amazonaws.com", "events.amazonaws.com"]}
-        assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
-        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+        assert statement == {
+            "Sid": "ServicesPublishEncrypted",
+            "Effect": "Allow",
+            "Principal": {"Service": ["backup.amazonaws.com", "events.amazonaws.com"]},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": "*",
+            "Condition": {"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": f"arn:aws:sns:*:{ACCOUNT}:*"}},
+        }
+
+    def test_the_account_uses_and_administers_the_key_action_by_action(self) -> None:
+        administers = self.statements(protected=True)[0]
+        assert administers["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+        assert administers["Action"] == [
+            "kms:CancelKeyDeletion",
+            "kms:CreateAlias",
+            "kms:CreateGrant",
+            "kms:Decrypt",
+            "kms:DeleteAlias",
+            "kms:DescribeKey",
+            "kms:DisableKeyRotation",
+            "kms:EnableKey",
+            "kms:EnableKeyRotation",
+            "kms:Encrypt",
+            "kms:GenerateDataKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:GetKeyPolicy",
+            "kms:GetKeyRotationStatus",
+            "kms:ListGrants",
+            "kms:ListKeyPolicies",
+            "kms:ListResourceTags",
+            "kms:PutKeyPolicy",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+            "kms:RetireGrant",
+            "kms:RevokeGrant",
+            "kms:TagResource",
+            "kms:UntagResource",
+            "kms:UpdateAlias",
+            "kms:UpdateKeyDescription",
+        ]
 
     def test_a_protected_key_survives_its_removal_from_the_program(self) -> None:
         found = component(lambda: EncryptionKey("key", description="d", protected=True))
@@ -360,13 +399,26 @@ class TestBackupPlan:
 
 
 class TestAlerts:
-    def test_topic_is_encrypted_and_only_backup_and_eventbridge_of_the_account_publish(self) -> None:
+    def test_topic_is_encrypted_and_only_backup_and_eventbridge_publish(self) -> None:
         found = component(lambda: Alerts("alerts", emails=["a@example.com"], protected=True))
         assert found["alerts"].inputs == {"kmsMasterKeyId": f"arn:aws:kms:us-east-1:{ACCOUNT}:alerts-key"}
-        allow, deny = json.loads(found["alerts-policy"].inputs["policy"])["Statement"]
-        assert allow["Principal"] == {"Service": ["backup.amazonaws.com", "events.amazonaws.com"]}
-        assert allow["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
-        assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+        assert json.loads(found["alerts-policy"].inputs["policy"])["Statement"] == [
+            {
+                "Sid": "ServicesPublish",
+                "Effect": "Allow",
+                "Principal": {"Service": ["backup.amazonaws.com", "events.amazonaws.com"]},
+                "Action": "sns:Publish",
+                "Resource": f"arn:aws:sns:us-east-1:{ACCOUNT}:alerts",
+            },
+            {
+                "Sid": "DenyPlainHttp",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "sns:Publish",
+                "Resource": f"arn:aws:sns:us-east-1:{ACCOUNT}:alerts",
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+        ]
 
     def test_each_address_gets_a_subscription_and_a_secret_stays_one(self) -> None:
         def program() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from artifact_store.history.sets import SMALL, File, Folder, Reading
+from artifact_store.history.sets import SMALL, File, Folder, R, Reading
 
 MEMBERS = 10_000
 """Files that one index may name: the largest public models have fewer than 1,000 shards."""
@@ -80,6 +80,18 @@ def read_text(folder: Folder, path: str, limit: int) -> Reading[str]:
         return content.decode()
     except UnicodeDecodeError as error:
         raise Fault(f"{shown(path)} is no text in UTF-8") from error
+
+
+def below(name: str, reading: Reading[R]) -> Reading[R]:
+    """What asks for files of the folder `name`, as asking for files of the folder that holds it."""
+    answer: bytes | None = None
+    while True:
+        try:
+            path = reading.send(answer)
+        except StopIteration as end:
+            result: R = end.value
+            return result
+        answer = yield f"{name}/{path}"
 
 
 def inner_path(value: Any, named_by: str) -> str:
