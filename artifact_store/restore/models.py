@@ -39,8 +39,8 @@ class Wanted(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlannedModel:
-    """A model that a plan touches. prefix, name, layout, condition: as judged. instant: the one that its files are taken
-    from. members, indexes, pointers: whole keys; what must be there before what."""
+    """A model that a plan touches. prefix, name, layout, condition: as judged. instant: the one its files are
+    taken from. members, indexes, pointers: whole keys; what must be there before what."""
 
     prefix: str
     name: str
