@@ -211,19 +211,12 @@ class TestBackupVault:
         keyed = {"vault", "vault-policy", "vault-lock", "vault-notifications"}
         assert {r.name for r in found.found.values() if r.replaced_after_delete} == keyed
 
-    def test_notifications_name_what_fails_down_to_single_objects(self) -> None:
+    def test_notifications_name_single_objects_that_failed_and_no_event_that_aws_no_longer_sends(self) -> None:
         found = self.make(VAULT, topic_arn="arn:aws:sns:us-east-1:1:t")
         assert found["vault-notifications"].inputs == {
             "backupVaultName": "store-test",
             "snsTopicArn": "arn:aws:sns:us-east-1:1:t",
-            "backupVaultEvents": [
-                "BACKUP_JOB_EXPIRED",
-                "BACKUP_JOB_FAILED",
-                "COPY_JOB_FAILED",
-                "RESTORE_JOB_FAILED",
-                "S3_BACKUP_OBJECT_FAILED",
-                "S3_RESTORE_OBJECT_FAILED",
-            ],
+            "backupVaultEvents": ["S3_BACKUP_OBJECT_FAILED", "S3_RESTORE_OBJECT_FAILED"],
         }
 
     def test_customer_key_encrypts_the_vault(self) -> None:
