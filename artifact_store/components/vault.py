@@ -78,10 +78,11 @@ class BackupVault(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(
                     parent=self,
                     delete_before_replace=True,
-                    # A locked vault reads the cooling-off time back empty, which would plan a replacement that AWS
-                    # refuses (hashicorp/terraform-provider-aws#46876).
                     protect=True if compliance else None,
+                    # A locked vault reads the cooling-off time back empty, which would plan a replacement that AWS
+                    # refuses (hashicorp/terraform-provider-aws#46876). What the config says of it still counts.
                     ignore_changes=["changeableForDays"] if compliance else None,
+                    replacement_trigger=[args.lock.mode, args.lock.cooling_off_days or 0],
                 ),
             )
         if topic_arn is not None:
