@@ -11,12 +11,12 @@ from artifact_store.components import (
     SecondRegion,
     VersionedBucket,
 )
-from artifact_store.components.engine import decided, secret_if
+from artifact_store.components.engine import decided
 
 store, promised, secrets = decided(pulumi.get_stack())
 
 bucket = VersionedBucket("models", store.bucket, protected=store.protected)
-alerts = Alerts("alerts", emails=secret_if("alertEmails" in secrets, store.alert_emails), protected=store.protected)
+alerts = Alerts("alerts", emails=store.alert_emails, secret="alertEmails" in secrets, protected=store.protected)
 vault = BackupVault("vault", store.vault, protected=store.protected, topic_arn=alerts.topic_arn)
 second = (
     SecondRegion("second", store.vault, region=store.second_region, protected=store.protected)

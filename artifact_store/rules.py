@@ -357,8 +357,12 @@ def key_outlives_lock(*, locked: bool, customer_key: bool) -> Iterator[Problem]:
 
 
 def emails(addresses: Iterable[str]) -> Iterator[Problem]:
-    """Source: SNS API reference, Subscribe (an e-mail endpoint is an e-mail address)."""
+    """Source: SNS API reference, Subscribe (an e-mail endpoint is an e-mail address, subscribed once)."""
+    seen: set[str] = set()
     for address in addresses:
+        if address != SECRET and address in seen:
+            yield _error("E1", "alertEmails", f"{address!r} stands twice; write it once")
+        seen.add(address)
         if address != SECRET and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address):
             yield _error(
                 "E1", "alertEmails", f"{address!r} is no e-mail address; write for example ml-oncall@example.com"

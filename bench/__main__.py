@@ -39,7 +39,7 @@ WIDTH = 150
 """Columns where stdout is no terminal."""
 
 FULL = Sizes(2_000, 100_000, 100_000, 1_000_000, 100_000, 10_000, 30_000, 3, install=True)
-QUICK = Sizes(70, 6_000, 6_000, 12_000, 6_000, 400, 3_000, 1, install=False)
+QUICK = Sizes(70, 6_000, 6_000, 12_000, 2_000, 400, 3_000, 1, install=False)
 
 PARTS: dict[str, Callable[[Sizes], Iterator[Row]]] = {
     "restore": lambda s: restore.measure(keys=s.keys, rounds=s.rounds, install=s.install),

@@ -30,9 +30,11 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """ok, MISSED or WRONG."""
+        """ok, MISSED or WRONG; "" where nothing was to be reached."""
         if self.wrong:
             return "WRONG"
+        if self.most is None and self.least is None:
+            return ""
         met = (self.most is None or self.figure <= self.most) and (self.least is None or self.figure >= self.least)
         return "ok" if met else "MISSED"
 
@@ -59,7 +61,7 @@ def show(rows: Sequence[Row], console: Console) -> None:
     from rich.table import Table
 
     table = Table(*HEADINGS)
-    colours = {"ok": "green", "MISSED": "yellow", "WRONG": "red"}
+    colours = {"ok": "green", "MISSED": "yellow", "WRONG": "red", "": "default"}
     for row in rows:
         *cells, verdict = row.cells()
         table.add_row(*cells, f"[{colours[verdict]}]{verdict}[/]")

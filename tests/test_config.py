@@ -151,6 +151,7 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("N4", "bucket.adopt", "My_Models", "bucket.adopt: 'My_Models' is no bucket name: 3 to 63 lower-case letters, digits, . or -"),
     ("N5", "restoreTest.startWindowHours", 169, "restoreTest.startWindowHours: must be 1 to 168, found 169"),
     ("E1", "alertEmails", ["oncall"], "alertEmails: 'oncall' is no e-mail address; write for example ml-oncall@example.com"),
+    ("E1", "alertEmails", ["a@example.com", "b@example.com", "a@example.com"], "alertEmails: 'a@example.com' stands twice; write it once"),
     ("keep", "demands.keepDays", 3000, "demands.keepDays: 3000 days demanded, but nothing is kept longer than 2555 days; raise retention"),
 ]  # fmt: skip
 

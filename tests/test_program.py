@@ -124,7 +124,7 @@ def test_dev_is_throw_away() -> None:
 def test_prod_is_protected_locked_copied_and_tested() -> None:
     found = run_project("prod")
     assert {r.name for r in found.found.values() if not r.protect} == {
-        "alerts-email-0",
+        "alerts-email-28772038",
         "restore-test",
         "restore-test-selection",
         "vault-notifications",
@@ -169,7 +169,9 @@ def test_preview_prints_the_promise_and_the_warnings() -> None:
 
 def test_a_secret_address_stays_secret() -> None:
     found = run_project("dev", secrets=["alertEmails"], alertEmails=["who@example.com"])
-    assert found["alerts-email-0"].secrets == {"endpoint"}
+    [subscription] = found.of_type("aws:sns/topicSubscription:TopicSubscription")
+    assert (subscription.inputs["endpoint"], subscription.secrets) == ("who@example.com", {"endpoint"})
+    assert "who@example.com" not in subscription.name
 
 
 def test_any_other_secret_is_refused_since_the_promise_would_show_it() -> None:

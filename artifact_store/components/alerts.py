@@ -7,6 +7,7 @@ narrowed to one vault: the events name it under different fields, and an alert t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import pulumi
@@ -26,7 +27,8 @@ EVENTS: Mapping[str, tuple[str, Mapping[str, Sequence[str]]]] = {
 
 
 class Alerts(pulumi.ComponentResource):
-    """emails: addresses, secret or not; each must confirm its subscription once."""
+    """emails: addresses, each of which must confirm its subscription once. secret: whether they stay encrypted in the
+    state, where only the eight characters of a digest in the resource's name tell one from another."""
 
     topic_arn: pulumi.Output[str]
 
@@ -34,8 +36,9 @@ class Alerts(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        emails: Sequence[pulumi.Input[str]],
+        emails: Sequence[str],
         protected: bool,
+        secret: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("artifact-store:index:Alerts", name, None, guarded(opts, protected))
@@ -55,13 +58,15 @@ class Alerts(pulumi.ComponentResource):
             policy=pulumi.Output.json_dumps(topic.arn.apply(lambda arn: policy.topic(arn, SERVICES))),
             opts=child,
         )
-        for index, email in enumerate(emails):
+        for email in emails:
+            # Named by the address: SNS knows a subscription by it (SNS API reference, Subscribe), so numbered ones
+            # would unsubscribe all that move up when one leaves.
             aws.sns.TopicSubscription(
-                f"{name}-email-{index}",
+                f"{name}-email-{hashlib.sha256(email.encode()).hexdigest()[:8]}",
                 topic=topic.arn,
                 protocol="email",
-                endpoint=email,
-                # Who is told changes often and costs nothing to put back.
+                endpoint=pulumi.Output.secret(email) if secret else email,
+                # Who is told changes often; an address that is taken out and put back must confirm again.
                 opts=pulumi.ResourceOptions(parent=self, protect=False),
             )
         for event, (detail_type, detail) in EVENTS.items():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pulumi
 
 from artifact_store import design
@@ -36,8 +34,3 @@ def decided(stack: str) -> tuple[Design, list[Row], frozenset[str]]:
     rows = promise(store)
     pulumi.log.info(f"What can be got back from stack {stack}:\n{text(rows)}")
     return store, rows, secrets
-
-
-def secret_if(secret: bool, values: Sequence[str]) -> list[pulumi.Input[str]]:
-    """A value that is encrypted in the stack file stays encrypted in the state."""
-    return [pulumi.Output.secret(value) if secret else value for value in values]

@@ -13,16 +13,11 @@ from artifact_store.components import policy
 from artifact_store.components.engine import guarded
 from artifact_store.components.key import EncryptionKey
 
-NOTIFIED = (
-    "BACKUP_JOB_EXPIRED",
-    "BACKUP_JOB_FAILED",
-    "COPY_JOB_FAILED",
-    "RESTORE_JOB_FAILED",
-    "S3_BACKUP_OBJECT_FAILED",
-    "S3_RESTORE_OBJECT_FAILED",
-)
-"""Single objects that failed are named nowhere else (AWS Backup guide, restoring-s3). Interrupted continuous backups
-come by EventBridge: providers refuse that event here (hashicorp/terraform-provider-aws#43157)."""
+NOTIFIED = ("S3_BACKUP_OBJECT_FAILED", "S3_RESTORE_OBJECT_FAILED")
+"""Single objects that failed are named nowhere else (AWS Backup guide, restoring-s3). Failed jobs and interrupted
+continuous backups come by EventBridge: the events of failed jobs are deprecated here and send nothing (AWS Backup API
+reference, PutBackupVaultNotifications), and providers refuse CONTINUOUS_BACKUP_INTERRUPTED
+(hashicorp/terraform-provider-aws#43157)."""
 
 
 class BackupVault(pulumi.ComponentResource):
@@ -83,10 +78,11 @@ class BackupVault(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(
                     parent=self,
                     delete_before_replace=True,
-                    # A locked vault reads the cooling-off time back empty, which would plan a replacement that AWS
-                    # refuses (hashicorp/terraform-provider-aws#46876).
                     protect=True if compliance else None,
+                    # A locked vault reads the cooling-off time back empty, which would plan a replacement that AWS
+                    # refuses (hashicorp/terraform-provider-aws#46876). What the config says of it still counts.
                     ignore_changes=["changeableForDays"] if compliance else None,
+                    replacement_trigger=[args.lock.mode, args.lock.cooling_off_days or 0],
                 ),
             )
         if topic_arn is not None:

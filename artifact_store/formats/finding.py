@@ -29,10 +29,10 @@ class Finding:
     """What a file is, and whether it is that.
 
     problem: one line without the file's name, "" where the file is what it says it is. format: what it was read as, ""
-    where nothing is known of its name. tensors: by name, where the header tells. facts: numbers of the header that a set
-    compares ("split.no"). digest: hexadecimal SHA-256 of the header (names, types, shapes), "" where the format has none.
-    proved: how far the check reaches: False where it only looked at the first bytes, or where the header is larger or
-    newer than what it reads.
+    where nothing is known of its name. tensors: by name, where the header tells. facts: numbers of the header that a
+    set compares ("split.no"). digest: hexadecimal SHA-256 of the header (names, types, shapes), "" where the format
+    has none. proved: how far the check reaches: False where it only looked at the first bytes, or where the header is
+    larger or newer than what it reads.
     """
 
     format: str = ""

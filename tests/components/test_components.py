@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import pulumi
 import pytest
 
 from artifact_store import design
@@ -199,11 +198,19 @@ class TestBackupVault:
         assert found["vault-lock"].protect is True
         assert self.make(replace(VAULT, lock=GOVERNANCE), protected=False)["vault-lock"].protect is False
 
-    def test_compliance_lock_is_protected_anywhere_and_its_cooling_off_time_is_never_changed(self) -> None:
+    def test_compliance_lock_is_protected_anywhere_and_what_aws_reads_back_of_it_is_ignored(self) -> None:
         found = self.make(replace(VAULT, lock=COMPLIANCE), protected=False)
         assert found["vault-lock"].inputs["changeableForDays"] == 14
         assert found["vault-lock"].protect is True
         assert list(found["vault-lock"].request.ignoreChanges) == ["changeableForDays"]
+
+    def test_another_mode_or_cooling_off_time_in_the_config_replaces_the_lock(self) -> None:
+        def trigger(lock: design.Lock) -> Any:
+            return self.make(replace(VAULT, lock=lock))["vault-lock"].request.replacement_trigger
+
+        assert trigger(GOVERNANCE) == trigger(replace(GOVERNANCE, min_days=8))
+        assert trigger(GOVERNANCE) != trigger(COMPLIANCE)
+        assert trigger(COMPLIANCE) != trigger(replace(COMPLIANCE, cooling_off_days=30))
 
     def test_side_resources_named_by_the_vault_are_deleted_before_they_are_replaced(self) -> None:
         """Created first, the new lock would be removed with the old one: both are the same thing to AWS."""
@@ -211,19 +218,12 @@ class TestBackupVault:
         keyed = {"vault", "vault-policy", "vault-lock", "vault-notifications"}
         assert {r.name for r in found.found.values() if r.replaced_after_delete} == keyed
 
-    def test_notifications_name_what_fails_down_to_single_objects(self) -> None:
+    def test_notifications_name_single_objects_that_failed_and_no_event_that_aws_no_longer_sends(self) -> None:
         found = self.make(VAULT, topic_arn="arn:aws:sns:us-east-1:1:t")
         assert found["vault-notifications"].inputs == {
             "backupVaultName": "store-test",
             "snsTopicArn": "arn:aws:sns:us-east-1:1:t",
-            "backupVaultEvents": [
-                "BACKUP_JOB_EXPIRED",
-                "BACKUP_JOB_FAILED",
-                "COPY_JOB_FAILED",
-                "RESTORE_JOB_FAILED",
-                "S3_BACKUP_OBJECT_FAILED",
-                "S3_RESTORE_OBJECT_FAILED",
-            ],
+            "backupVaultEvents": ["S3_BACKUP_OBJECT_FAILED", "S3_RESTORE_OBJECT_FAILED"],
         }
 
     def test_customer_key_encrypts_the_vault(self) -> None:
@@ -420,14 +420,19 @@ class TestAlerts:
             },
         ]
 
-    def test_each_address_gets_a_subscription_and_a_secret_stays_one(self) -> None:
-        def program() -> None:
-            Alerts("alerts", emails=["a@example.com", pulumi.Output.secret("b@example.com")], protected=True)
+    def subscriptions(self, *emails: str, secret: bool = False) -> dict[str, tuple[str, set[str]]]:
+        found = component(lambda: Alerts("alerts", emails=emails, protected=True, secret=secret))
+        made = found.of_type("aws:sns/topicSubscription:TopicSubscription")
+        assert all(one.protect is False for one in made)
+        return {one.name: (one.inputs["endpoint"], one.secrets) for one in made}
 
-        found = component(program)
-        endpoints = [found[f"alerts-email-{i}"] for i in (0, 1)]
-        assert [e.inputs["endpoint"] for e in endpoints] == ["a@example.com", "b@example.com"]
-        assert [e.secrets for e in endpoints] == [set(), {"endpoint"}]
+    def test_each_address_has_a_subscription_of_its_own_that_no_other_address_renames(self) -> None:
+        both = self.subscriptions("a@example.com", "b@example.com")
+        assert sorted(both.values()) == [("a@example.com", set()), ("b@example.com", set())]
+        assert self.subscriptions("b@example.com").items() < both.items()
+
+    def test_a_secret_address_stays_one(self) -> None:
+        assert list(self.subscriptions("a@example.com", secret=True).values()) == [("a@example.com", {"endpoint"})]
 
     def test_failed_expired_aborted_jobs_and_stopped_continuous_backups_are_told(self) -> None:
         found = component(lambda: Alerts("alerts", emails=[], protected=True))

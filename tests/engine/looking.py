@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pulumi.automation import EngineEvent
+from pulumi.automation import EngineEvent, Stack
 from pulumi.automation.events import OpType
 
 from artifact_store.embedded.cloud import EmbeddedAws
@@ -46,6 +47,14 @@ def _regional(aws: EmbeddedAws, region: str) -> dict[str, Callable[[], Iterable[
             if not kms.describe_key(KeyId=k["KeyId"])["KeyMetadata"].get("DeletionDate")
         ],
     }
+
+
+def unprotect(stack: Stack, kind: str) -> None:
+    """Take the protection off every resource of a kind ("VaultLockConfiguration"), as a user would."""
+    resources = stack.export_stack().deployment["resources"]
+    for urn in [one["urn"] for one in resources if one["type"].endswith(f":{kind}")]:
+        command = ["pulumi", "state", "unprotect", urn, "--yes", "--stack", stack.name, "--non-interactive"]
+        subprocess.run(command, cwd=stack.workspace.work_dir, capture_output=True, text=True, check=True)
 
 
 class Steps:

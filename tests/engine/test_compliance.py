@@ -8,7 +8,7 @@ from pulumi.automation import CommandError
 from artifact_store.embedded import deploy
 from artifact_store.embedded.cloud import EmbeddedAws
 from tests.engine.conftest import PROJECT
-from tests.engine.looking import Steps, client
+from tests.engine.looking import Steps, client, unprotect
 
 LOCK = {"mode": "compliance", "minDays": 7, "maxDays": 2555, "coolingOffDays": 3, "confirm": "artifact-store-prod"}
 
@@ -25,10 +25,32 @@ def test_a_compliance_lock_survives_refresh_up_and_destroy_untouched(aws: Embedd
         stack.refresh()
         steps = Steps()
         stack.up(on_event=steps)
-        assert [operation for operation in steps.of("vault-lock") if operation != "update"] == []
+        assert steps.of("vault-lock") == []
         with pytest.raises(CommandError, match="because it is protected"):
             stack.destroy()
         assert locked(aws) == before
+
+
+def test_governance_becomes_compliance_only_after_the_lock_is_unprotected_and_then_truly_does(aws: EmbeddedAws) -> None:
+    """Takes 10 s: five runs of the engine on one stack."""
+    aws.reset()
+    governance = {"mode": "governance", "minDays": 7, "maxDays": 2555}
+    with deploy.engine(PROJECT, "prod", aws, {"artifact-store:vault": {"lock": governance}}) as stack:
+        stack.up()
+        assert "LockDate" not in locked(aws)
+        deploy.configure(stack, {"artifact-store:vault": {"lock": LOCK}})
+        with pytest.raises(CommandError, match=r"unable to replace resource.*vault-lock"):
+            stack.up()
+        assert "LockDate" not in locked(aws)
+        unprotect(stack, "VaultLockConfiguration")
+        steps = Steps()
+        stack.up(on_event=steps)
+        assert steps.of("vault-lock") == ["delete-replaced", "replace", "create-replacement"]
+        assert "LockDate" in locked(aws)
+        stack.refresh()
+        again = Steps()
+        stack.up(on_event=again)
+        assert again.of("vault-lock") == []
 
 
 def locked(aws: EmbeddedAws) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from pulumi.automation import CommandError, ConfigValue, Stack
 from artifact_store.embedded import deploy
 from artifact_store.embedded.cloud import EmbeddedAws
 from tests.engine.conftest import PROJECT
-from tests.engine.looking import SECOND, Steps, client, everything
+from tests.engine.looking import SECOND, Steps, client, everything, unprotect
 
 SECRET = "on-call-nobody-may-read@example.com"
 
@@ -111,16 +110,9 @@ def test_another_retention_of_snapshots_updates_the_plan_and_touches_no_lock(pro
     }
 
 
-def pulumi(stack: Stack, *words: str) -> str:
-    command = ["pulumi", *words, "--stack", stack.name, "--non-interactive"]
-    return subprocess.run(command, cwd=stack.workspace.work_dir, capture_output=True, text=True, check=True).stdout
-
-
 def test_a_lock_is_changed_on_purpose_after_its_protection_is_taken_off(prod: Stack, aws: EmbeddedAws) -> None:
     deploy.configure(prod, {"artifact-store:vault": {"lock": {"mode": "governance", "minDays": 14, "maxDays": 2555}}})
-    resources = prod.export_stack().deployment["resources"]
-    for urn in [one["urn"] for one in resources if one["type"].endswith(":VaultLockConfiguration")]:
-        pulumi(prod, "state", "unprotect", urn, "--yes")
+    unprotect(prod, "VaultLockConfiguration")
     prod.up()
     assert locks(aws) == {"us-east-1": (True, 14, 2555), "us-west-2": (True, 14, 2555)}
     again = [one for one in prod.export_stack().deployment["resources"] if one["type"].endswith("LockConfiguration")]

@@ -42,7 +42,7 @@ def settled(dev: Deployed) -> Iterator[Deployed]:
     """What a test changes in the config or behind the engine's back is as the stack file says afterwards."""
     yield dev
     deploy.configure(dev.stack, {"artifact-store:retention": {"pointInTimeDays": 7}})
-    deploy.configure(dev.stack, {"artifact-store:vault": {}})
+    deploy.configure(dev.stack, {"artifact-store:vault": {}, "artifact-store:alertEmails": []})
     dev.stack.up(refresh=True)
 
 
@@ -112,6 +112,16 @@ def test_another_lock_is_deleted_before_it_is_made_so_that_the_vault_ends_locked
     assert steps.of("vault-lock") == ["delete-replaced", "replace", "create-replacement"]
     found = client(aws, "backup").describe_backup_vault(BackupVaultName=vault)
     assert (found["Locked"], found["MinRetentionDays"], found["MaxRetentionDays"]) == (True, 7, 60)
+
+
+def test_an_address_that_leaves_unsubscribes_nobody_else(settled: Deployed, aws: EmbeddedAws) -> None:
+    deploy.configure(settled.stack, {"artifact-store:alertEmails": ["a@example.com", "b@example.com", "c@example.com"]})
+    settled.stack.up()
+    before = {s["Endpoint"]: s["SubscriptionArn"] for s in client(aws, "sns").list_subscriptions()["Subscriptions"]}
+    deploy.configure(settled.stack, {"artifact-store:alertEmails": ["c@example.com", "b@example.com"]})
+    settled.stack.up()
+    after = {s["Endpoint"]: s["SubscriptionArn"] for s in client(aws, "sns").list_subscriptions()["Subscriptions"]}
+    assert after == {address: before[address] for address in ("b@example.com", "c@example.com")}
 
 
 def test_eventbridge_turned_off_by_hand_is_seen_and_put_back(settled: Deployed, aws: EmbeddedAws) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from artifact_store.formats.plain_pickle import PickleRefused, Record, read
-from artifact_store.history.layouts.content import Fault, direct_names, inner_path, shown
+from artifact_store.history.layouts.content import Fault, direct_names, inner_path, read_object, shown
 from artifact_store.history.layouts.content import read as read_file
 from artifact_store.history.layouts.naming import MOST_NUMBERS, gaps, listed
 from artifact_store.history.sets import SMALL, Folder, Layout, Missing, ModelSet, Reading
@@ -21,8 +21,8 @@ from artifact_store.history.sets import SMALL, Folder, Layout, Missing, ModelSet
 METADATA: Final = ".metadata"
 PIECE: Final = re.compile(r"__([0-9]{1,9})_[0-9]{1,9}\.distcp")
 _OF_RANK: Final = re.compile(r"__([0-9]{1,9})\.metadata")
-OTHER_OWNERS: Final = frozenset({"meta.pt", "common.pt", "metadata.json"})
-"""Files beside the map that make the folder a Lightning or a Megatron checkpoint; those layouts take it."""
+CLOSING: Final = "metadata.json"
+COMMON: Final = "common.pt"
 _LARGEST: Final = 50 * 10**12
 """Bytes of the largest S3 object (S3 user guide, "Amazon S3 objects overview"); no piece lies beyond."""
 
@@ -66,7 +66,18 @@ class Map:
 
 def in_lightning_folder(folder: Folder) -> bool:
     """A folder named like a file, `epoch=3.ckpt/`, that holds a sharded checkpoint: its last file may be absent yet."""
-    return folder.prefix.endswith(".ckpt/") and _marks(folder)
+    return folder.prefix.endswith(".ckpt/") and marks(folder)
+
+
+def in_megatron_folder(folder: Folder) -> Reading[bool]:
+    """A folder that holds what Megatron writes beside the map; a `metadata.json` of others says no backend."""
+    if COMMON in folder.names or CLOSING not in folder.names:
+        return COMMON in folder.names
+    try:
+        said = yield from read_object(folder, CLOSING)
+    except Fault:
+        return False
+    return "sharded_backend" in said
 
 
 def read_map(folder: Folder) -> Reading[Map]:
@@ -138,12 +149,14 @@ def _places(content: bytes, name: str) -> Iterator[tuple[str, int]]:
         yield path, offset + length
 
 
-def _marks(folder: Folder) -> bool:
+def marks(folder: Folder) -> bool:
     return any(name.endswith((METADATA, ".distcp")) for name in folder.names)
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
-    if folder.names & OTHER_OWNERS or in_lightning_folder(folder):
+    if "meta.pt" in folder.names or in_lightning_folder(folder):
+        return []
+    if (yield from in_megatron_folder(folder)):
         return []
     found = yield from read_map(folder)
     if not found.least and not found.maps:
@@ -162,4 +175,4 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     ]
 
 
-LAYOUT: Final = Layout("dcp", _marks, _recognise)
+LAYOUT: Final = Layout("dcp", marks, _recognise)

@@ -173,6 +173,13 @@ def test_other_folders_hold_no_distributed_checkpoint(files):
     assert recognise(LAYOUT, files) == []
 
 
-@pytest.mark.parametrize("owner", ["meta.pt", "common.pt", "metadata.json"])
+@pytest.mark.parametrize(
+    "owner", [{"meta.pt": 10}, {"common.pt": 10}, {"metadata.json": b'{"sharded_backend": "torch_dist"}'}]
+)
 def test_a_folder_of_lightning_or_megatron_is_left_to_its_own_layout(owner):
-    assert recognise(LAYOUT, WHOLE | {owner: 10}) == []
+    assert recognise(LAYOUT, WHOLE | owner) == []
+
+
+@pytest.mark.parametrize("content", [b'{"author": "me"}', b"[]", b"", SMALL + 1])
+def test_a_metadata_json_of_somebody_else_changes_nothing(content):
+    assert only(LAYOUT, WHOLE | {"metadata.json": content}).members == ("__0_0.distcp", "__1_0.distcp")

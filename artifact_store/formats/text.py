@@ -1,0 +1,133 @@
+"""JSON and YAML: parsed whole where they are of the size of a config, else looked at from both ends.
+
+YAML is read as events first: nothing is built from aliases, which can unfold to any size.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from artifact_store.formats.finding import Check, Finding
+from artifact_store.formats.source import HEAD, Fault, Reading, Source
+
+JSON = "json"
+YAML = "yaml"
+
+MAX_JSON = 16 * 1024**2
+"""Bytes of a JSON file that is parsed: vocabularies of tokenizers have 2 to 12 MB."""
+
+MAX_VALUES = 2_000_000
+"""JSON values that are parsed; 200 MB of memory at the worst."""
+
+MAX_YAML = 256 * 1024
+"""Bytes of a YAML file that is parsed: an MLmodel with the signature of a wide table has some tens of KB."""
+
+MAX_DEPTH = 100
+"""Collections in collections of YAML. Its parser's time grows with the square of the depth."""
+
+_MARKS = (b",", b"[", b"{")
+_PAIRS = {b"{": b"}", b"[": b"]"}
+_WHITE = b" \t\r\n"
+
+
+def check_json(source: Source) -> Check:
+    """NaN and Infinity pass, as Python writes them into training logs."""
+    if source.size > MAX_JSON:
+        return (yield from _ends(source))
+    data = yield from source.read(0, source.size)
+    if sum(data.count(mark) for mark in _MARKS) > MAX_VALUES:
+        return (yield from _ends(source))
+    try:
+        json.loads(data.decode())
+    except RecursionError:
+        raise Fault("is JSON that is nested too deep to be a config") from None
+    except UnicodeDecodeError as error:
+        raise Fault(f"is no JSON: byte {error.start:,} is no UTF-8 text; it was cut or overwritten") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno:,} column {error.colno:,}"
+        raise Fault(f"is no JSON: {error.msg} at {where} of {len(data):,} bytes; it was cut or overwritten") from None
+    except ValueError:
+        # a whole number of more digits than Python converts
+        return Finding(JSON, proved=False)
+    return Finding(JSON)
+
+
+def _ends(source: Source) -> Check:
+    """A cut file does not end with the bracket it began with."""
+    head = (yield from source.read(0, min(HEAD, source.size))).lstrip(_WHITE)[:1]
+    count = min(4096, source.size)
+    tail = (yield from source.read(source.size - count, count)).rstrip(_WHITE)[-1:]
+    if head and head not in _PAIRS:
+        raise Fault(f"is no JSON: it starts with {head!r}; it was overwritten")
+    if head and tail and tail != _PAIRS[head]:
+        raise Fault(f"is no JSON: it starts with {head!r} and ends with {tail!r} at {source.size:,} bytes; it was cut")
+    return Finding(JSON, proved=False)
+
+
+def check_yaml(source: Source) -> Check:
+    if source.size > MAX_YAML:
+        return Finding(YAML, proved=False)
+    _events((yield from _text(source)))
+    return Finding(YAML)
+
+
+def check_mlmodel(source: Source) -> Check:
+    """MLflow's MLmodel: YAML with the map `flavors`."""
+    if source.size > MAX_YAML:
+        return Finding(YAML, proved=False)
+    text = yield from _text(source)
+    if _events(text):
+        # MLflow writes none; what they unfold to is not looked at
+        return Finding(YAML, proved=False)
+    content = _load(text)
+    if not isinstance(content, dict) or not isinstance(content.get("flavors"), dict):
+        raise Fault("has no map `flavors`, which every MLmodel has: it was cut or overwritten")
+    return Finding(YAML)
+
+
+def _text(source: Source) -> Reading[str]:
+    data = yield from source.read(0, source.size)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Fault(f"is no YAML: byte {error.start:,} is no UTF-8 text; it was cut or overwritten") from None
+
+
+def _loader() -> Any:
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _events(text: str) -> bool:
+    """Does it use aliases? Raises Fault where it does not parse or is nested too deep."""
+    import yaml
+
+    depth, aliases = 0, False
+    try:
+        for event in yaml.parse(text, Loader=_loader()):
+            aliases |= isinstance(event, yaml.AliasEvent)
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise Fault(f"is YAML that is nested deeper than {MAX_DEPTH}: it is no config")
+    except yaml.YAMLError as error:
+        raise _no_yaml(error) from None
+    return aliases
+
+
+def _load(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=_loader())  # noqa: S506 - both loaders are the safe ones
+    except (yaml.YAMLError, ValueError) as error:
+        # ValueError: what looks like a date and is none
+        raise _no_yaml(error) from None
+
+
+def _no_yaml(error: Exception) -> Fault:
+    mark = getattr(error, "problem_mark", None)
+    where = f" at line {mark.line + 1:,}" if mark else ""
+    what = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return Fault(f"is no YAML: {what}{where}; it was cut or overwritten")

@@ -1,0 +1,176 @@
+"""Megatron checkpoints: a folder for each iteration, and `latest_checkpointed_iteration.txt`, which names one.
+
+An iteration holds either one folder for each model parallel rank, or a PyTorch distributed checkpoint with `common.pt`
+that closes with `metadata.json`. The pointer is written after it, and the iteration before may then be deleted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from itertools import product
+from math import prod
+from typing import Final
+
+from artifact_store.history.layouts import dcp
+from artifact_store.history.layouts.content import (
+    Fault,
+    direct_names,
+    files_at,
+    is_marker,
+    kind,
+    read_object,
+    read_text,
+    shown,
+)
+from artifact_store.history.layouts.dcp import CLOSING, COMMON
+from artifact_store.history.layouts.naming import MOST_NUMBERS, listed
+from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
+
+TRACKER: Final = "latest_checkpointed_iteration.txt"
+_RANK: Final = re.compile(r"mp_rank_([0-9]{2,5})(?:_([0-9]{3,5}))?(?:_([0-9]{3,5}))?")
+
+
+def _marks(folder: Folder) -> bool:
+    return (
+        TRACKER in folder.names
+        or CLOSING in folder.names
+        or COMMON in folder.names
+        or any(name.startswith("mp_rank_") for name in folder.folders)
+    )
+
+
+def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
+    found: list[ModelSet | None] = [_ranks(folder)]
+    if TRACKER in folder.names:
+        pointer = yield from _pointer(folder)
+        found.append(pointer)
+    if (yield from dcp.in_megatron_folder(folder)):
+        distributed = yield from _distributed(folder)
+        found.append(distributed)
+    return [one for one in found if one]
+
+
+def _pointer(folder: Folder) -> Reading[ModelSet]:
+    missing: tuple[Missing, ...] = ()
+    problems: tuple[str, ...] = ()
+    try:
+        text = yield from read_text(folder, TRACKER, 1024)
+        target = _target(folder, text.strip())
+        if not files_at(folder, target):
+            missing = (Missing(f"{target}/", named_by=TRACKER),)
+    except Fault as fault:
+        problems = (str(fault),)
+    return ModelSet(
+        layout=LAYOUT.name,
+        prefix=folder.prefix,
+        name=TRACKER.removesuffix(".txt"),
+        pointers=(TRACKER,),
+        missing=missing,
+        problems=problems,
+        sharded=False,
+    )
+
+
+def _target(folder: Folder, text: str) -> str:
+    """The folder that the tracker names. Raises Fault."""
+    if text == "release":
+        return text
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise Fault(f"{TRACKER} says {shown(text)!r}; it should say an iteration or release")
+    # verl keeps the same tracker beside folders of its own name.
+    for own in (f"global_step_{int(text)}", f"actor/global_step_{int(text)}"):
+        if files_at(folder, own):
+            return own
+    others = any(name.startswith("global_step_") for name in folder.folders)
+    return f"global_step_{int(text)}" if others else f"iter_{int(text):07}"
+
+
+def _ranks(folder: Folder) -> ModelSet | None:
+    """The set of an iteration with one folder for each rank; None where it has none."""
+    shapes: dict[int, dict[tuple[int, ...], str]] = defaultdict(dict)
+    for name in sorted(folder.folders):
+        if match := _RANK.fullmatch(name):
+            numbers = tuple(int(number) for number in match.groups() if number is not None)
+            shapes[len(numbers)][numbers] = name
+    paths = {path for path in folder.files if _RANK.fullmatch(path.split("/", 1)[0]) and path.endswith(".pt")}
+    if not paths:
+        return None
+    kinds = sorted({path.split("/", 1)[1] for path in paths})
+    missing: list[Missing] = []
+    problems: list[str] = []
+    for ranks in shapes.values():
+        last = ranks[max(ranks)]
+        tops = [max(numbers) for numbers in zip(*ranks, strict=True)]
+        expected = prod(top + 1 for top in tops)
+        if expected > MOST_NUMBERS:
+            problems.append(f"{last}/ claims {expected:,} ranks; no more than {MOST_NUMBERS:,} are counted out")
+            continue
+        for numbers in product(*(range(top + 1) for top in tops)):
+            name = ranks.get(numbers) or _name(numbers)
+            missing += [
+                Missing(f"{name}/{file}", named_by=f"{last}/") for file in kinds if f"{name}/{file}" not in paths
+            ]
+    warnings: tuple[str, ...] = ()
+    if len(shapes) > 1:
+        every = [name for ranks in shapes.values() for name in ranks.values()]
+        warnings = (f"ranks are counted in {len(shapes)} ways, left by saves of other parallel sizes: {listed(every)}",)
+    return ModelSet(
+        layout=LAYOUT.name,
+        prefix=folder.prefix,
+        members=tuple(sorted(paths)),
+        others=tuple(name for name in direct_names(folder) if name not in {CLOSING, COMMON, TRACKER}),
+        missing=tuple(missing),
+        problems=tuple(problems),
+        warnings=warnings,
+    )
+
+
+def _name(numbers: tuple[int, ...]) -> str:
+    return "_".join([f"mp_rank_{numbers[0]:02}", *(f"{number:03}" for number in numbers[1:])])
+
+
+def _distributed(folder: Folder) -> Reading[ModelSet]:
+    """The set of an iteration that is a distributed checkpoint."""
+    problems: list[str] = []
+    missing: list[Missing] = []
+    backends = {"sharded_backend": "torch_dist", "common_backend": "torch"}
+    if CLOSING in folder.names:
+        try:
+            said = yield from read_object(folder, CLOSING)
+            for name, default in backends.items():
+                value = said.get(name, default)
+                if not isinstance(value, str):
+                    raise Fault(f"{CLOSING} gives {kind(value)} as {name}")
+                backends[name] = value
+        except Fault as fault:
+            problems.append(str(fault))
+    else:
+        missing.append(Missing(CLOSING, named_by=COMMON))
+    found = yield from dcp.read_map(folder)
+    members = list(found.members(folder))
+    if backends["sharded_backend"] != "torch_dist":
+        members = [path for path in sorted(folder.files) if "/" in path and not is_marker(path)]
+        missing += [] if members else [Missing("*/", named_by=CLOSING)]
+    elif not found.maps and not found.missing:
+        missing.append(Missing(dcp.METADATA, named_by=CLOSING if CLOSING in folder.names else COMMON))
+    if COMMON in folder.names:
+        members.append(COMMON)
+    elif backends["common_backend"] == "torch":
+        missing.append(Missing(COMMON, named_by=CLOSING))
+    indexes = (*found.maps, *({CLOSING} & folder.names))
+    taken = {*members, *indexes, TRACKER}
+    return ModelSet(
+        layout=LAYOUT.name,
+        prefix=folder.prefix,
+        members=tuple(members),
+        indexes=indexes,
+        others=tuple(name for name in direct_names(folder) if name not in taken and not name.endswith(".distcp")),
+        missing=(*found.missing, *missing),
+        least=found.least,
+        problems=(*problems, *found.problems),
+        warnings=found.warnings,
+    )
+
+
+LAYOUT: Final = Layout("megatron", _marks, _recognise)

@@ -1,0 +1,88 @@
+"""ONNX models: a graph, and the files beside it that hold its tensors.
+
+Saving again appends to such a file, so it must have at least the bytes the graph points to, and may have more. A graph
+too large to be read as a small file holds its tensors itself, as a rule; data files that are named after it are then
+taken to be its own.
+"""
+
+from __future__ import annotations
+
+import re
+
+from artifact_store.formats.onnx import external
+from artifact_store.formats.source import Fault as FormatFault
+from artifact_store.history.layouts.content import MEMBERS, Fault, direct_names, inner_path, read, shown
+from artifact_store.history.sets import SMALL, Folder, Layout, Missing, ModelSet, Reading
+
+GRAPHS = 100
+"""Graphs of one folder that are read; an export with all its quantisations has about twenty."""
+
+
+def _marks(folder: Folder) -> bool:
+    return any(name.endswith(".onnx") for name in folder.names)
+
+
+def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
+    names = direct_names(folder)
+    sets = []
+    for number, name in enumerate(name for name in names if name.endswith(".onnx")):
+        if number < GRAPHS and folder.files[name].size <= SMALL:
+            found = yield from _read(folder, name, _data(names, name))
+        else:
+            found = _unread(folder, name, _data(names, name))
+        sets.append(found)
+    return sets
+
+
+def _data(names: list[str], graph: str) -> list[str]:
+    """Files named after the graph, as torch (.data) and optimum (_data) name them."""
+    pattern = re.compile(rf"{re.escape(graph)}[._]data(?:_\d+)?|{re.escape(graph.removesuffix('.onnx'))}\.data")
+    return [name for name in names if pattern.fullmatch(name)]
+
+
+def _read(folder: Folder, name: str, data: list[str]) -> Reading[ModelSet]:
+    least: dict[str, int] = {}
+    problems: list[str] = []
+    try:
+        content = yield from read(folder, name)
+        if not content:
+            raise Fault(f"{shown(name)} is empty")
+        for tensor in external(content):
+            path = inner_path(tensor.location, shown(name))
+            if path not in least and len(least) == MEMBERS:
+                raise Fault(f"{shown(name)} names more than {MEMBERS:,} files")
+            least[path] = max(least.get(path, 0), tensor.least)
+    except FormatFault as fault:
+        problems.append(f"{shown(name)} {fault}")
+    except Fault as fault:
+        problems.append(str(fault))
+    if problems:
+        least = dict.fromkeys(data, 0)
+    there = sorted(path for path in least if path in folder.files)
+    return ModelSet(
+        layout="onnx",
+        prefix=folder.prefix,
+        name=name.removesuffix(".onnx"),
+        members=(*there, name),
+        missing=tuple(Missing(path, name) for path in sorted(least) if path not in folder.files),
+        least={path: least[path] for path in there if least[path]},
+        problems=tuple(problems),
+        may_be_empty=frozenset(path for path in there if not least[path] and not problems),
+        sharded=bool(least),
+        leftovers=tuple(path for path in data if path not in least),
+    )
+
+
+def _unread(folder: Folder, name: str, data: list[str]) -> ModelSet:
+    warnings = (f"{shown(name)} was not read for the files it needs: those named after it count as its own",)
+    return ModelSet(
+        layout="onnx",
+        prefix=folder.prefix,
+        name=name.removesuffix(".onnx"),
+        members=(*data, name),
+        warnings=warnings if data else (),
+        sharded=bool(data),
+    )
+
+
+LAYOUT = Layout("onnx", _marks, _recognise)
