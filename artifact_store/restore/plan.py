@@ -91,7 +91,9 @@ class PlanOptions:
     keep_new: leave keys that did not exist at T. undelete: remove markers where only markers came after T, instead of
     copying. settled: take the version before where the one at T may have been still uploading. include, exclude: globs
     on the key relative to the prefix; a key is in when some include (or none is given) and no exclude matches.
-    overwrite: elsewhere, write over what differs. allow_empty: in place, go on though nothing existed at T.
+    overwrite: elsewhere, write over what differs. allow_empty: in place, go on though nothing existed at T. models:
+    what to do where a model is not whole at T: "whole" refuses, "nearest" takes its newest whole save at or before T,
+    "as-is" restores exactly T.
     """
 
     keep_new: bool = False
@@ -101,6 +103,7 @@ class PlanOptions:
     exclude: tuple[str, ...] = ()
     overwrite: bool = False
     allow_empty: bool = False
+    models: str = "whole"
 
 
 DEFAULTS = PlanOptions()

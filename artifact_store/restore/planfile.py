@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 from artifact_store.errors import Refused, UsageError
 from artifact_store.history.state import Flag
 from artifact_store.restore.destination import IN_PLACE, Destination, parse_destination
+from artifact_store.restore.models import PlannedModel
 from artifact_store.restore.plan import Action, Current, PlanOptions, Reason, Step, Summary
 
 FORMAT = "artifact-store plan 1"
@@ -27,7 +28,8 @@ FORMAT = "artifact-store plan 1"
 @dataclass(frozen=True, slots=True)
 class Header:
     """What a plan is about. raw: the prefix is a raw one, not a path. instant, made_at: seconds since the epoch, by the
-    server's clock where it tells one. made_by: version of this program. digest: hex SHA-256 of the step lines."""
+    server's clock where it tells one. made_by: version of this program. models: those whose files the plan touches.
+    digest: hex SHA-256 of the step lines."""
 
     bucket: str
     prefix: str
@@ -37,6 +39,7 @@ class Header:
     made_by: str
     options: PlanOptions
     destination: Destination = IN_PLACE
+    models: tuple[PlannedModel, ...] = ()
     summary: Summary | None = None
     digest: str = ""
 
@@ -73,10 +76,12 @@ class Plan:
             raise Refused(f"plan {self.path} was changed while it was read; make the plan again")
 
 
-def write_plan(path: Path, header: Header, steps: Iterable[Step]) -> Plan:
+def write_plan(
+    path: Path, header: Header, steps: Iterable[Step], models: Callable[[], tuple[PlannedModel, ...]] = tuple
+) -> Plan:
     """Write the steps, then the header with their summary and digest; the file appears whole or not at all.
 
-    Steps come in key byte order. Raises OSError, and whatever `steps` raises.
+    Steps come in key byte order. models: asked for after the last step. Raises OSError, and whatever `steps` raises.
     """
     summary, digest = Summary(), sha256()
     with tempfile.TemporaryFile() as body:
@@ -85,7 +90,7 @@ def write_plan(path: Path, header: Header, steps: Iterable[Step]) -> Plan:
             digest.update(line)
             body.write(line)
             summary.add(step)
-        header = replace(header, summary=summary, digest=digest.hexdigest())
+        header = replace(header, models=models(), summary=summary, digest=digest.hexdigest())
         body.seek(0)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
@@ -130,6 +135,7 @@ def _header_json(header: Header) -> dict[str, object]:
         "made_by": header.made_by,
         "options": asdict(header.options),
         "destination": str(header.destination),
+        "models": [asdict(model) for model in header.models],
         "summary": header.summary.as_json(),
         "digest": header.digest,
     }
@@ -150,6 +156,7 @@ def _header(data: dict[str, Any]) -> Header:
         made_by=data["made_by"],
         options=PlanOptions(**options),
         destination=parse_destination(data["destination"]),
+        models=tuple(PlannedModel.from_json(model) for model in data["models"]),
         summary=Summary.from_json(data["summary"]),
         digest=data["digest"],
     )

@@ -6,7 +6,7 @@ an in-place restore to an instant at which nothing existed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,7 @@ from artifact_store.errors import Refused
 from artifact_store.history.state import KeyState, at
 from artifact_store.restore.destination import IN_PLACE, Destination, InPlace, ToBucket
 from artifact_store.restore.elsewhere import to_bucket, to_folder
+from artifact_store.restore.models import NotWhole, Wanted, Watch, folder_of, nearest
 from artifact_store.restore.plan import DEFAULTS, Action, PlanOptions, Step, decide, selector
 from artifact_store.restore.planfile import Header, Plan, write_plan
 from artifact_store.restore.settling import settle_versions
@@ -23,6 +24,7 @@ from artifact_store.s3.operations import BucketVersioning, GetBucketVersioning
 from artifact_store.s3.server import Server
 
 if TYPE_CHECKING:
+    from artifact_store.history.listing import History
     from artifact_store.history.scope import Scope
 
 
@@ -53,14 +55,35 @@ def make_plan(
         options=options,
         destination=destination,
     )
-    states = _States(s3, scope, instant, options, on_progress)
+    chosen: dict[str, float] = {}
+    while True:
+        try:
+            return _plan(s3, scope, header, path, chosen, on_progress)
+        except NotWhole as error:
+            better = nearest(error.verdicts) if options.models == Wanted.NEAREST else {}
+            if not any(verdict.before is not None for verdict in error.verdicts) or better.items() <= chosen.items():
+                raise
+            chosen |= {folder: min(when, chosen.get(folder, when)) for folder, when in better.items()}
+
+
+def _plan(
+    s3: Server,
+    scope: Scope,
+    header: Header,
+    path: Path,
+    chosen: Mapping[str, float],
+    on_progress: Callable[[int], None] | None,
+) -> Plan:
+    """chosen: folders whose files are taken from another instant."""
+    options, destination = header.options, header.destination
+    states = _States(s3, scope, header, chosen, on_progress)
     if isinstance(destination, InPlace):
         steps = _in_place(s3, scope.bucket, options, iter(states))
     elif isinstance(destination, ToBucket):
         steps = to_bucket(s3, scope, destination, options, iter(states))
     else:
         steps = to_folder(s3, scope, destination, options, iter(states))
-    return write_plan(path, header, _not_empty(steps, states, scope, instant, options))
+    return write_plan(path, header, _allowed(steps, states, scope, header), states.watch.planned)
 
 
 def check_bucket(bucket: str, versioning: BucketVersioning, instant: float, destination: Destination) -> None:
@@ -81,29 +104,40 @@ def check_bucket(bucket: str, versioning: BucketVersioning, instant: float, dest
 
 
 class _States:
-    """The selected keys' states at the instant, streamed once. existed: how many of them there were then, so far."""
+    """The selected keys' states at the instant, streamed once. existed: how many of them there were then, so far.
+    watch: what it saw of models."""
 
     def __init__(
         self,
         s3: Server,
         scope: Scope,
-        instant: float,
-        options: PlanOptions,
+        header: Header,
+        chosen: Mapping[str, float],
         on_progress: Callable[[int], None] | None,
     ) -> None:
         self.existed = 0
-        self._arguments = s3, scope, instant, options, on_progress
+        self._s3, self._scope, self._header, self._chosen = s3, scope, header, chosen
+        self._on_progress = on_progress
+        everything = not isinstance(header.destination, InPlace)
+        self.watch = Watch(s3, scope, self._instant, settled=header.options.settled, everything=everything)
 
     def __iter__(self) -> Iterator[KeyState]:
-        s3, scope, instant, options, on_progress = self._arguments
-        selected = selector(options)
-        for seen, history in enumerate(scope.histories(s3), 1):
-            if on_progress is not None and seen % 1000 == 0:
-                on_progress(seen)
-            if selected(scope.relative(history.key)):
-                state = at(history, instant, settled=options.settled)
-                self.existed += state.then is not None
-                yield state
+        return self.watch.passed(self._keys())
+
+    def _keys(self) -> Iterator[tuple[History, KeyState | None]]:
+        options, selected = self._header.options, selector(self._header.options)
+        for seen, history in enumerate(self._scope.histories(self._s3), 1):
+            if self._on_progress is not None and seen % 1000 == 0:
+                self._on_progress(seen)
+            if not selected(self._scope.relative(history.key)):
+                yield history, None
+                continue
+            state = at(history, self._instant(folder_of(history.key)), settled=options.settled)
+            self.existed += state.then is not None
+            yield history, state
+
+    def _instant(self, folder: str) -> float:
+        return self._chosen.get(folder, self._header.instant)
 
 
 def _in_place(s3: Server, bucket: str, options: PlanOptions, states: Iterator[KeyState]) -> Iterator[Step]:
@@ -111,16 +145,18 @@ def _in_place(s3: Server, bucket: str, options: PlanOptions, states: Iterator[Ke
     return settle_versions(s3, bucket, IN_PLACE, steps)
 
 
-def _not_empty(
-    steps: Iterable[Step], states: _States, scope: Scope, instant: float, options: PlanOptions
-) -> Iterator[Step]:
+def _allowed(steps: Iterable[Step], states: _States, scope: Scope, header: Header) -> Iterator[Step]:
+    """The steps; after the last one what they come to is refused where it could do harm."""
     changes = 0
     for step in steps:
         changes += step.action is not Action.KEEP
         yield step
-    if not states.existed and not options.allow_empty:
+    if not states.existed and not header.options.allow_empty:
         hidden = f", and this restore would hide all that is there now ({changes} keys)" if changes else ""
-        raise Refused(f"nothing existed at {_utc(instant)} in {scope}{hidden}; check the time and the prefix")
+        raise Refused(f"nothing existed at {_utc(header.instant)} in {scope}{hidden}; check the time and the prefix")
+    broken = [verdict for verdict in states.watch.verdicts if not verdict.whole]
+    if broken and header.options.models != Wanted.AS_IS:
+        raise NotWhole(broken, str(scope), header.instant)
 
 
 def _utc(instant: float) -> str:
