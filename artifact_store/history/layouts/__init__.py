@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+from artifact_store.history.layouts import (
+    diffusers,
+    gguf,
+    keras,
+    mlflow,
+    onnx,
+    peft,
+    sagemaker,
+    transformers,
+    triton,
+)
 from artifact_store.history.sets import Layout
 
-LAYOUTS: tuple[Layout, ...] = ()
+LAYOUTS: tuple[Layout, ...] = (
+    mlflow.LAYOUT,
+    triton.LAYOUT,
+    diffusers.LAYOUT,
+    transformers.LAYOUT,
+    peft.LAYOUT,
+    gguf.LAYOUT,
+    onnx.LAYOUT,
+    keras.LAYOUT,
+    sagemaker.LAYOUT,
+)
 """In the order in which they are tried; a folder may hold several."""
