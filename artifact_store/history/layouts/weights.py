@@ -203,14 +203,14 @@ def _unindexed(group: Group, problems: list[str]) -> list[Missing]:
         counts = " and ".join(f"of {count}" for count in sorted(group.shards))
         problems.append(f"shards of {len(group.shards)} saves ({counts}) and no index that says which is meant")
     for count, numbers in sorted(group.shards.items()):
-        absent, fault = gaps(numbers, count)
+        absent, fault = uncounted(numbers, count)
         if fault:
             problems.append(fault)
         missing += [Missing(path, numbers[min(numbers)]) for path in absent]
     return missing
 
 
-def gaps(numbers: Mapping[int, str], count: int) -> tuple[list[str], str]:
+def uncounted(numbers: Mapping[int, str], count: int) -> tuple[list[str], str]:
     """(names of the absent of the files 1..count, what is wrong with the numbers or ""). numbers: number -> name."""
     witness = numbers[min(numbers)]
     if count > MEMBERS:
