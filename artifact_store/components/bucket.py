@@ -44,7 +44,7 @@ class VersionedBucket(pulumi.ComponentResource):
                 import_=args.adopt,
                 protect=protected,
                 retain_on_delete=protected or adopted,
-                # An adopted bucket brings its tags along; an import that took them off would be refused.
+                # Tags that an adopted bucket brings along are not the stack's to take off.
                 ignore_changes=["tags", "tagsAll"] if adopted else None,
             ),
         )
