@@ -19,7 +19,11 @@ OWNERSHIP = "BucketOwnerEnforced"
 
 
 class VersionedBucket(pulumi.ComponentResource):
-    """`ready`: the resources a backup needs before it can start (versioning and EventBridge)."""
+    """`ready`: the resources a backup needs before it can start (versioning and EventBridge).
+
+    An adopted bucket was there before the stack and stays when it goes, with its models and with all that was set on it
+    here, the key that encrypts it included.
+    """
 
     bucket: pulumi.Output[str]
     arn: pulumi.Output[str]
@@ -28,9 +32,9 @@ class VersionedBucket(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: design.Bucket, *, protected: bool, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("artifact-store:index:VersionedBucket", name, None, guarded(opts, protected))
-        child = pulumi.ResourceOptions(parent=self)
         adopted = args.adopt is not None
+        super().__init__("artifact-store:index:VersionedBucket", name, None, guarded(opts, protected, retained=adopted))
+        child = pulumi.ResourceOptions(parent=self)
         bucket = aws.s3.Bucket(
             name,
             bucket=args.adopt,
@@ -38,8 +42,10 @@ class VersionedBucket(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 import_=args.adopt,
-                protect=protected or adopted,
+                protect=protected,
                 retain_on_delete=protected or adopted,
+                # Tags that an adopted bucket brings along are not the stack's to take off.
+                ignore_changes=["tags", "tagsAll"] if adopted else None,
             ),
         )
         versioning = aws.s3.BucketVersioning(
@@ -101,6 +107,7 @@ class VersionedBucket(pulumi.ComponentResource):
             f"{name}-key",
             description="Encrypts the models of an artifact store",
             protected=protected,
+            retained=args.adopt is not None,
             opts=pulumi.ResourceOptions(parent=self),
         )
         return aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(

@@ -10,13 +10,14 @@ from artifact_store.errors import ConfigError
 from artifact_store.promise import Row, promise, text
 
 
-def guarded(opts: pulumi.ResourceOptions | None, protected: bool) -> pulumi.ResourceOptions:
-    """Options of a component whose children are protected with it, but for those that say otherwise.
+def guarded(opts: pulumi.ResourceOptions | None, protected: bool, *, retained: bool = False) -> pulumi.ResourceOptions:
+    """Options of a component whose children are protected and retained with it, but for those that say otherwise.
 
     The engine deletes what is not protected before it refuses the rest, so a refused `pulumi destroy` would take the
     vault's lock and the backup selection with it if only bucket and vault were protected.
     """
-    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=protected or None))
+    own = pulumi.ResourceOptions(protect=protected or None, retain_on_delete=retained or None)
+    return pulumi.ResourceOptions.merge(opts, own)
 
 
 def decided(stack: str) -> tuple[Design, list[Row], frozenset[str]]:

@@ -19,7 +19,8 @@ DELETION_WINDOW_DAYS = 30
 
 
 class EncryptionKey(pulumi.ComponentResource):
-    """Key and alias. services: service principals that may use it to publish to an encrypted topic."""
+    """Key and alias. services: service principals that may use it to publish to an encrypted topic. retained: whether
+    it outlives the stack."""
 
     arn: pulumi.Output[str]
 
@@ -29,15 +30,16 @@ class EncryptionKey(pulumi.ComponentResource):
         *,
         description: str,
         protected: bool,
+        retained: bool = False,
         region: str | None = None,
         services: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("artifact-store:index:EncryptionKey", name, None, guarded(opts, protected))
+        super().__init__("artifact-store:index:EncryptionKey", name, None, guarded(opts, protected, retained=retained))
         caller = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self))
         partition = aws.get_partition_output(opts=pulumi.InvokeOutputOptions(parent=self))
         document = pulumi.Output.all(partition.partition, caller.account_id).apply(
-            lambda known: policy.key(known[0], known[1], deletable=not protected, services=services)
+            lambda known: policy.key(known[0], known[1], deletable=not (protected or retained), services=services)
         )
         key = aws.kms.Key(
             name,
@@ -46,7 +48,7 @@ class EncryptionKey(pulumi.ComponentResource):
             deletion_window_in_days=DELETION_WINDOW_DAYS,
             policy=pulumi.Output.json_dumps(document),
             region=region,
-            opts=pulumi.ResourceOptions(parent=self, protect=protected, retain_on_delete=protected),
+            opts=pulumi.ResourceOptions(parent=self, protect=protected, retain_on_delete=protected or retained),
         )
         aws.kms.Alias(
             f"{name}-alias",

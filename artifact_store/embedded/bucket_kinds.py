@@ -29,13 +29,29 @@ def _create_bucket(aws: Aws, props: Props) -> str:
         raise Refused(f"bucket {props['bucket']} exists already; import it, or choose another name")
     place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     aws("s3", region).create_bucket(Bucket=props["bucket"], **place)
+    _tag_bucket(aws, props["bucket"], props)
     return str(props["bucket"])
 
 
 def _look_bucket(aws: Aws, name: str, props: Props) -> Props | None:
     if told(lambda: aws("s3", props["region"]).head_bucket(Bucket=name), "404", "NoSuchBucket") is None:
         return None
-    return {"bucket": name, "arn": f"arn:aws:s3:::{name}", "bucketDomainName": f"{name}.s3.amazonaws.com"}
+    tags = told(lambda: aws("s3", props["region"]).get_bucket_tagging(Bucket=name), "NoSuchTagSet")
+    return {
+        "bucket": name,
+        "arn": f"arn:aws:s3:::{name}",
+        "bucketDomainName": f"{name}.s3.amazonaws.com",
+        "tags": {tag["Key"]: tag["Value"] for tag in tags["TagSet"]} if tags else None,
+    }
+
+
+def _tag_bucket(aws: Aws, name: str, props: Props) -> None:
+    tags = [{"Key": k, "Value": v} for k, v in (props.get("tags") or {}).items()]
+    s3 = aws("s3", props["region"])
+    if tags:
+        s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
+    else:
+        s3.delete_bucket_tagging(Bucket=name)
 
 
 def _delete_bucket(aws: Aws, name: str, props: Props) -> None:
@@ -199,12 +215,12 @@ ACCESS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictP
 KINDS = (
     Kind(
         token="aws:s3/bucket:Bucket",
-        inputs=frozenset({"bucket", "forceDestroy"}),
+        inputs=frozenset({"bucket", "forceDestroy", "tags"}),
         required=frozenset(),
         replaces=frozenset({"bucket"}),
         create=_create_bucket,
         look=_look_bucket,
-        update=lambda aws, name, props: None,
+        update=_tag_bucket,
         delete=_delete_bucket,
         computed=("arn", "bucketDomainName"),
         name=Name("bucket", 63, lower=True),

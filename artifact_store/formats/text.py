@@ -1,12 +1,11 @@
 """JSON and YAML: parsed whole where they are of the size of a config, else looked at from both ends.
 
-YAML is read as events first: nothing is built from aliases, which can unfold to any size.
+YAML is read as events and nothing is built of them: aliases can unfold to any size, and numbers take any time.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from artifact_store.formats.finding import Check, Finding
 from artifact_store.formats.source import HEAD, Fault, Reading, Source
@@ -68,7 +67,7 @@ def _ends(source: Source) -> Check:
 def check_yaml(source: Source) -> Check:
     if source.size > MAX_YAML:
         return Finding(YAML, proved=False)
-    _events((yield from _text(source)))
+    _top_maps((yield from _text(source)))
     return Finding(YAML)
 
 
@@ -76,12 +75,7 @@ def check_mlmodel(source: Source) -> Check:
     """MLflow's MLmodel: YAML with the map `flavors`."""
     if source.size > MAX_YAML:
         return Finding(YAML, proved=False)
-    text = yield from _text(source)
-    if _events(text):
-        # MLflow writes none; what they unfold to is not looked at
-        return Finding(YAML, proved=False)
-    content = _load(text)
-    if not isinstance(content, dict) or not isinstance(content.get("flavors"), dict):
+    if "flavors" not in _top_maps((yield from _text(source))):
         raise Fault("has no map `flavors`, which every MLmodel has: it was cut or overwritten")
     return Finding(YAML)
 
@@ -94,40 +88,39 @@ def _text(source: Source) -> Reading[str]:
         raise Fault(f"is no YAML: byte {error.start:,} is no UTF-8 text; it was cut or overwritten") from None
 
 
-def _loader() -> Any:
+def _top_maps(text: str) -> set[str]:
+    """The keys of the outermost map that hold maps. Raises Fault where it does not parse or is nested too deep."""
     import yaml
 
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def _events(text: str) -> bool:
-    """Does it use aliases? Raises Fault where it does not parse or is nested too deep."""
-    import yaml
-
-    depth, aliases = 0, False
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    depth, key = 0, None
+    anchors: set[str] = set()
+    maps: set[str] = set()
     try:
-        for event in yaml.parse(text, Loader=_loader()):
-            aliases |= isinstance(event, yaml.AliasEvent)
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        for event in yaml.parse(text, Loader=loader):
+            if isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if not isinstance(event, yaml.NodeEvent):
+                continue
+            anchor = str(event.anchor or "")
+            if isinstance(event, yaml.AliasEvent) and anchor not in anchors:
+                raise Fault(f"is no YAML: it uses *{anchor[:40]} and has no &{anchor[:40]} before it")
+            anchors.add(anchor)
+            if depth == 1 and key is None:
+                key = str(getattr(event, "value", ""))
+            elif depth == 1:
+                maps |= {str(key)} if isinstance(event, yaml.MappingStartEvent) else set()
+                key = None
+            depth += isinstance(event, yaml.CollectionStartEvent)
             if depth > MAX_DEPTH:
                 raise Fault(f"is YAML that is nested deeper than {MAX_DEPTH}: it is no config")
     except yaml.YAMLError as error:
         raise _no_yaml(error) from None
-    return aliases
-
-
-def _load(text: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.load(text, Loader=_loader())  # noqa: S506 - both loaders are the safe ones
-    except (yaml.YAMLError, ValueError) as error:
-        # ValueError: what looks like a date and is none
-        raise _no_yaml(error) from None
+    return maps
 
 
 def _no_yaml(error: Exception) -> Fault:
     mark = getattr(error, "problem_mark", None)
     where = f" at line {mark.line + 1:,}" if mark else ""
-    what = getattr(error, "problem", None) or str(error).splitlines()[0]
+    what = str(getattr(error, "problem", None) or error).splitlines()[0]
     return Fault(f"is no YAML: {what}{where}; it was cut or overwritten")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -17,7 +17,8 @@ from typing import Any
 from artifact_store.errors import KeysFailed, Refused, S3Error
 from artifact_store.restore.copying import CopyLimits, abort_upload
 from artifact_store.restore.destination import InPlace, ToBucket, ToFolder
-from artifact_store.restore.folder import fetch, memory_for
+from artifact_store.restore.folder import fetch, held_by
+from artifact_store.restore.holding import holding
 from artifact_store.restore.journal import Journal
 from artifact_store.restore.plan import KEYS_A_DELETE, Action, Step
 from artifact_store.restore.planfile import Plan
@@ -28,16 +29,14 @@ from artifact_store.s3.server import Server
 LOOKED_AT_TOGETHER = 20
 """Keys of one delete request when each is looked at first, one after the other: few, so that requests overlap."""
 
-DOWNLOADS_HOLD = 128 * 1024**2
-"""Bytes of files in memory at once."""
-
-FILES_AT_ONCE = 2000
-
 ABORT_SECONDS = 0.8
 """An interrupted run ends within a second."""
 
 PROBES = 3
 """Keys tried to learn whether a server knows conditions; when all fail, every key is looked at first."""
+
+SEARCHED = 1000
+"""Steps looked through for keys to try that with; large objects copied in parts cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,23 +209,30 @@ class _Run:
                 yield number, step
 
     def _downloads(self, root: Path) -> None:
-        for batch in _fitting(self._todo(Action.COPY)):
-            jobs = (fetch(self.plan.header.bucket, number, step, root) for number, step in batch)
-            self._drain([outcome] for outcome in self.s3.run(jobs))
+        source = self.plan.header.bucket
+        jobs = ((held_by(step), fetch(source, number, step, root)) for number, step in self._todo(Action.COPY))
+        self._drain([outcome] for outcome in self.s3.run(holding(jobs)))
 
     def _copies(self) -> None:
         todo = self._todo(Action.COPY)
+        left: list[Numbered] = []
         known = False
-        for number, step in islice(todo, PROBES):
+        probes = PROBES
+        for number, step in islice(todo, SEARCHED):
+            if not self.writes.can_probe(step):
+                left.append((number, step))
+                continue
             outcome = self._one(self.writes.probe_copy(number, step))
-            if outcome.kind is Kind.UNPROVED:
-                known = True
-                self._count(self._one(self.writes.copy(number, step, look=False)))
+            probes -= 1
+            known = outcome.kind is Kind.UNPROVED
+            if known:
+                left.append((number, step))
+            else:
+                self._count(outcome)
+            if known or outcome.kind is Kind.WRITTEN or not probes:
                 break
-            self._count(outcome)
-            if outcome.kind is Kind.WRITTEN:
-                break
-        self._drain([outcome] for outcome in self.s3.run(self.writes.copy(n, step, look=not known) for n, step in todo))
+        jobs = (self.writes.copy(number, step, look=not known) for number, step in chain(left, todo))
+        self._drain([outcome] for outcome in self.s3.run(jobs))
 
     def _undeletes(self) -> None:
         jobs = (self.writes.undelete(number, step) for number, step in self._todo(Action.UNDELETE))
@@ -235,18 +241,19 @@ class _Run:
     def _deletes(self) -> None:
         todo = self._todo(Action.DELETE)
         known = False
+        left: list[Numbered] = []
         for number, step in islice(todo, PROBES):
             outcome = self._one(self.writes.probe_delete(number, step))
-            if outcome.kind is Kind.UNPROVED:
-                known = True
-                for done in self._one(self.writes.delete([(number, step)], look=False)):
-                    self._count(done)
+            known = outcome.kind is Kind.UNPROVED
+            if known:
+                left.append((number, step))
                 break
             self._count(outcome)
             if outcome.kind is Kind.WRITTEN:
                 break
         size = KEYS_A_DELETE if known else LOOKED_AT_TOGETHER
-        self._drain(self.s3.run(self.writes.delete(batch, look=not known) for batch in _batches(todo, size)))
+        batches = _batches(chain(left, todo), size)
+        self._drain(self.s3.run(self.writes.delete(batch, look=not known) for batch in batches))
 
     def _drain(self, results: Iterator[list[Outcome]]) -> None:
         for outcomes in results:
@@ -314,20 +321,6 @@ def _thaw(s3: Server, plan: Plan, options: ApplyOptions) -> Report:
         thawing=thawing,
         wait=wait_for(options.thaw_tier) if thawing else "",
     )
-
-
-def _fitting(steps: Iterator[Numbered]) -> Iterator[list[Numbered]]:
-    """Batches of files that together stay within the memory for downloads; a large file is a batch alone."""
-    batch: list[Numbered] = []
-    held = 0
-    for number, step in steps:
-        if batch and (held + memory_for(step) > DOWNLOADS_HOLD or len(batch) == FILES_AT_ONCE):
-            yield batch
-            batch, held = [], 0
-        batch.append((number, step))
-        held += memory_for(step)
-    if batch:
-        yield batch
 
 
 def _batches(steps: Iterator[Numbered], size: int) -> Iterator[list[Numbered]]:

@@ -1,7 +1,7 @@
 """Whether two versions hold the same bytes, where the listing cannot tell.
 
-Owns the comparison of stored checksums and, where they do not decide, of the bytes themselves. Refuses to infer
-anything from sizes or times. Asked only about versions of equal size and different ETags.
+Owns the comparison of stored checksums and, only where asked, of the bytes themselves. Refuses to infer anything from
+sizes or times. Asked only about versions of equal size and different ETags.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Any
 from artifact_store.restore.plan import Reason
 from artifact_store.s3.operations import GetObject, HeadObject, Job, ObjectHead
 
-READ_AT_MOST = 64 * 1024**2
-"""Bytes up to which a plan reads two versions to see whether they are equal; larger ones are copied instead."""
-
 FIRST_LOOK = 256 * 1024
 """Bytes read first: versions that differ mostly differ here."""
 
 CHUNK = 8 * 1024**2
+"""Bytes of one ranged GET where few are under way at a time."""
+
+SMALL_CHUNK = 1024**2
+"""The same where as many may be under way as there are requests in flight, so that they stay within 64 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,18 @@ class Sameness:
 
 
 def same_content(
-    one: Version, other: Version, size: int, *, read_at_most: int = READ_AT_MOST, trust_etags: bool = True
+    one: Version,
+    other: Version,
+    size: int,
+    *,
+    read_at_most: int = 0,
+    chunk: int = SMALL_CHUNK,
+    trust_etags: bool = True,
 ) -> Job[Sameness]:
-    """Compare two versions of `size` bytes by two HEADs, then by reading when needed and allowed. Raises S3Error.
+    """Compare two versions of `size` bytes by two HEADs, and by reading where those do not decide. Raises S3Error.
 
-    read_at_most: bytes; larger versions are only looked at for an early difference, with 0 nothing is read.
-    trust_etags: take ETags for proof; without, only checksums and bytes count.
+    read_at_most: bytes; versions larger than this are not read. chunk: bytes of each read. trust_etags: take ETags for
+    proof; without, only checksums and bytes count.
     """
     heads: list[ObjectHead] = yield [
         HeadObject(version.bucket, version.key, version.version_id, checksum=True) for version in (one, other)
@@ -62,18 +69,18 @@ def same_content(
         return Sameness(Reason.SAME_CHECKSUM if equal else None, known=True, encrypted=encrypted)
     if trust_etags and not encrypted and "-" not in heads[0].etag + heads[1].etag:
         return Sameness(None, known=True)
+    if size > read_at_most:
+        return Sameness(None, known=False, encrypted=encrypted)
     first, length = 0, FIRST_LOOK
     while first < size:
         last = min(first + length, size) - 1
-        if last >= read_at_most and (first or not read_at_most):
-            return Sameness(None, known=False, encrypted=encrypted)
         bodies: list[Any] = yield [
             GetObject(version.bucket, version.key, version.version_id, first=first, last=last)
             for version in (one, other)
         ]
         if bodies[0].data != bodies[1].data:
             return Sameness(None, known=True, encrypted=encrypted)
-        first, length = last + 1, CHUNK
+        first, length = last + 1, chunk
     return Sameness(Reason.SAME_BYTES, known=True, encrypted=encrypted)
 
 

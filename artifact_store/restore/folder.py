@@ -12,21 +12,24 @@ import re
 import secrets
 import stat
 import unicodedata
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from artifact_store.errors import S3Error
-from artifact_store.restore.copying import own_part_size
+from artifact_store.restore.compare import CHUNK, Sameness, is_whole
+from artifact_store.restore.copying import own_ranges
 from artifact_store.restore.plan import Current, Reason, Step
 from artifact_store.restore.writes import HOPELESS, Kind, Outcome
 from artifact_store.s3.operations import GetObject, HeadObject, Job, ObjectBody, ObjectHead
 
-CHUNK = 8 * 1024**2
-"""Bytes of one ranged GET."""
-
 CHUNKS_AT_ONCE = 8
 """GETs of one file under way together, so that one large file uses the line and memory stays bounded."""
+
+SUMS = frozenset({"CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"})
+"""Checksums that can be computed here."""
 
 LONGEST_NAME = 255
 """Bytes in one part of a path: ext4, XFS, APFS and NTFS all stop there."""
@@ -140,47 +143,83 @@ def standing(path: Path) -> Current | None:
     return Current(version_id=f"{found.st_ino}-{found.st_mtime_ns}", size=found.st_size)
 
 
-def same_file(bucket: str, step: Step, path: Path, *, deep: bool = False) -> Job[Reason | None]:
-    """Why a file holds the content of the step's version, None where it does not. Raises S3Error, OSError.
+def same_file(bucket: str, step: Step, path: Path) -> Job[Sameness]:
+    """Whether a file holds the content of the step's version, without reading that. Raises S3Error, OSError.
 
-    Its ETag is computed as S3 does, which needs no download; where that is no MD5, or for `deep`, bytes are compared.
+    The file's ETag is computed as S3 does, and where that proves nothing, the checksum that S3 has stored.
     """
     if path.stat().st_size != step.size:
-        return None
+        return Sameness(None, known=True)
     if step.size == 0:
-        return Reason.SAME_BYTES
-    if not deep:
-        part_size = step.size
-        if "-" in step.etag:
-            head: ObjectHead = yield HeadObject(bucket, step.key, step.version_id, part_number=1)
-            part_size = own_part_size(step.etag, step.size, head.size, smallest=1) or 0
-        if part_size and file_etag(path, part_size, multipart="-" in step.etag) == step.etag:
-            return Reason.SAME_ETAG
+        return Sameness(Reason.SAME_BYTES, known=True)
+    multipart = "-" in step.etag
+    ranges = (yield from own_ranges(bucket, step)) if multipart else [(0, step.size - 1)]
+    if ranges and file_etag(path, [last - first + 1 for first, last in ranges], multipart=multipart) == step.etag:
+        return Sameness(Reason.SAME_ETAG, known=True)
+    head: ObjectHead = yield HeadObject(bucket, step.key, step.version_id, checksum=True)
+    for algorithm in sorted(head.checksums):
+        if algorithm in SUMS and is_whole(head.checksums, algorithm, head.checksum_type):
+            same = file_checksum(path, algorithm) == head.checksums[algorithm]
+            return Sameness(Reason.SAME_CHECKSUM if same else None, known=True)
+    encrypted = head.encryption.startswith("aws:kms")
+    return Sameness(None, known=bool(ranges) and not encrypted, encrypted=encrypted)
+
+
+def same_bytes(bucket: str, step: Step, path: Path) -> Job[bool]:
+    """Whether a file holds the content of the step's version, by reading both. Raises S3Error, OSError."""
+    if path.stat().st_size != step.size:
+        return False
     with path.open("rb") as file:
         for first in range(0, step.size, CHUNK):
             last = min(first + CHUNK, step.size) - 1
             body: ObjectBody = yield GetObject(bucket, step.key, step.version_id, first, last, step.etag)
-            if file.read(len(body.data)) != body.data:
-                return None
-    return Reason.SAME_BYTES
+            if file.read(last - first + 1) != body.data:
+                return False
+    return True
 
 
-def file_etag(path: Path, part_size: int, *, multipart: bool) -> str:
+def file_etag(path: Path, part_sizes: Sequence[int], *, multipart: bool) -> str:
     """The ETag S3 gives these bytes: their MD5, or that of their parts' MD5s (S3 API reference, "Object")."""
     digests = []
     with path.open("rb") as file:
-        while True:
-            digest, left = hashlib.md5(usedforsecurity=False), part_size
-            while left and (data := file.read(min(left, CHUNK))):
+        for size in part_sizes:
+            digest = hashlib.md5(usedforsecurity=False)
+            for data in _chunks(file, size):
                 digest.update(data)
-                left -= len(data)
-            if left == part_size:
-                break
             digests.append(digest.digest())
     if not multipart:
         return digests[0].hex() if len(digests) == 1 else ""
     whole = hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest()
     return f"{whole}-{len(digests)}"
+
+
+def file_checksum(path: Path, algorithm: str) -> str:
+    """The checksum S3 stores for these bytes, base64. algorithm: one of SUMS."""
+    with path.open("rb") as file:
+        data = _chunks(file, path.stat().st_size)
+        if algorithm.startswith("CRC"):
+            width = 8 if algorithm == "CRC64NVME" else 4
+            return b64encode(_crc(algorithm, data).to_bytes(width, "big")).decode()
+        digest = hashlib.new(algorithm, usedforsecurity=False)
+        for chunk in data:
+            digest.update(chunk)
+    return b64encode(digest.digest()).decode()
+
+
+def _crc(algorithm: str, data: Iterator[bytes]) -> int:
+    from awscrt import checksums
+
+    step: Callable[[bytes, int], int] = getattr(checksums, algorithm.lower())
+    value = 0
+    for chunk in data:
+        value = step(chunk, value)
+    return value
+
+
+def _chunks(file: BinaryIO, size: int) -> Iterator[bytes]:
+    while size and (data := file.read(min(size, CHUNK))):
+        size -= len(data)
+        yield data
 
 
 def fetch(bucket: str, number: int, step: Step, root: Path) -> Job[Outcome]:
@@ -209,7 +248,7 @@ def fetch(bucket: str, number: int, step: Step, root: Path) -> Job[Outcome]:
         return Outcome(Kind.FAILED, number, step, str(error))
     except OSError as error:
         return Outcome(Kind.FAILED, number, step, f"{error.strerror}: {error.filename}")
-    return Outcome(Kind.WRITTEN, number, step, version_id=step.version_id)
+    return Outcome(Kind.WRITTEN, number, step, version_id=_identity(path))
 
 
 def _download(bucket: str, step: Step, path: Path) -> Job[None]:
@@ -225,12 +264,19 @@ def _download(bucket: str, step: Step, path: Path) -> Job[None]:
 
 
 def _ours_or_conflict(bucket: str, number: int, step: Step, path: Path) -> Job[Outcome]:
-    if path.is_file() and (yield from same_file(bucket, step, path)) is not None:
-        return Outcome(Kind.ALREADY, number, step)
+    if path.is_file():
+        sameness = yield from same_file(bucket, step, path)
+        if sameness.same is not None or (not sameness.known and (yield from same_bytes(bucket, step, path))):
+            return Outcome(Kind.ALREADY, number, step, version_id=_identity(path))
     return Outcome(Kind.CONFLICT, number, step, CONFLICT)
 
 
-def memory_for(step: Step) -> int:
+def _identity(path: Path) -> str:
+    stands = standing(path)
+    return stands.version_id if stands is not None else ""
+
+
+def held_by(step: Step) -> int:
     """Bytes that fetching a file holds in memory at most."""
     return min(step.size, CHUNK * CHUNKS_AT_ONCE)
 

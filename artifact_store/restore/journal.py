@@ -7,11 +7,33 @@ A line that was cut off by a crash is ignored: its key is simply looked at again
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 from artifact_store.errors import Refused, UsageError
+
+
+def written_ids(path: Path, digest: str, numbers: Collection[int]) -> dict[int, str]:
+    """The ids of what was written for the steps with these numbers, as far as the plan's journal tells them; of a key
+    written by several runs, the last one. Raises OSError where the file is there and cannot be read."""
+    found: dict[int, str] = {}
+    if not numbers or not path.exists():
+        return found
+    with path.open("rb") as lines:
+        for index, line in enumerate(lines):
+            try:
+                entry = json.loads(line)
+                if index == 0:
+                    if entry["plan"] != digest:
+                        return {}
+                elif entry.get("step") in numbers:
+                    found[entry["step"]] = str(entry["version_id"])
+            except (ValueError, KeyError, TypeError):
+                # Cut off by a crash, or no journal's line: then it proves nothing.
+                continue
+    return found
 
 
 class Journal:

@@ -1,17 +1,18 @@
 """Keeping what a plan would write though nothing differs: the questions a listing leaves open, asked in batches.
 
-Owns which steps are worth a question; `compare` and `folder` own how it is answered.
+Owns which steps are worth a question; `compare` and `folder` own how it is answered. Refuses to read objects: what two
+HEADs do not settle is copied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from artifact_store.errors import S3Error
-from artifact_store.restore.compare import READ_AT_MOST, Sameness, Version, same_content
+from artifact_store.restore.compare import Sameness, Version, same_content
 from artifact_store.restore.destination import Destination, ToBucket
 from artifact_store.restore.folder import same_file
 from artifact_store.restore.plan import Action, Reason, Step, etags_decide, may_be_same
@@ -21,29 +22,35 @@ from artifact_store.s3.server import Server
 BATCH = 5000
 """Steps decided together, so that their checksums are asked for at once and memory stays flat."""
 
-SAMPLE = 4
-"""Pairs of objects looked at to see whether a bucket's ETags are MD5s; if KMS encrypts one of them, all are asked."""
+SAMPLE = 16
+"""Pairs of a batch whose ETags look like MD5s that are asked all the same, spread over it: where KMS encrypts one of
+them, ETags say nothing and all are asked. A batch with a KMS object that no sample met costs a copy too many."""
 
 
 def settle_versions(s3: Server, bucket: str, destination: Destination, steps: Iterable[Step]) -> Iterator[Step]:
     """The steps in their order, those to write kept instead where checksums or bytes show that nothing differs."""
     there = destination.bucket if isinstance(destination, ToBucket) else bucket
     prefix = destination.prefix if isinstance(destination, ToBucket) else ""
-    opaque_etags, sampled = False, 0
     steps = iter(steps)
     while batch := list(islice(steps, BATCH)):
         unsure = [i for i, step in enumerate(batch) if may_be_same(step)]
-        sure = [i for i in unsure if etags_decide(batch[i])]
-        if not opaque_etags and sampled < SAMPLE:
-            sample = sure[: SAMPLE - sampled]
-            sampled += len(sample)
-            found = _compared(s3, bucket, there, prefix, batch, sample)
-            opaque_etags = any(sameness.encrypted for sameness in found.values())
-        asked = unsure if opaque_etags else [i for i in unsure if not etags_decide(batch[i])]
-        for i, sameness in _compared(s3, bucket, there, prefix, batch, asked).items():
+        by_etag = [i for i in unsure if etags_decide(batch[i])]
+        sample = spread(by_etag, SAMPLE)
+        asked = sorted({*unsure} - {*by_etag} | {*sample})
+        found = _compared(s3, bucket, there, prefix, batch, asked)
+        if any(sameness.encrypted for sameness in found.values()):
+            found |= _compared(s3, bucket, there, prefix, batch, [i for i in unsure if i not in found])
+        for i, sameness in found.items():
             if sameness.same is not None:
                 batch[i] = replace(batch[i], action=Action.KEEP, reason=sameness.same)
         yield from batch
+
+
+def spread(items: Sequence[int], most: int) -> list[int]:
+    """At most so many of the items, the first and the last among them and the others evenly between. Pure."""
+    if len(items) <= most:
+        return list(items)
+    return [items[index * (len(items) - 1) // (most - 1)] for index in range(most)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +67,8 @@ def _compared(
         assert step.current is not None  # noqa: S101 - may_be_same has seen one
         wanted = Version(bucket, step.key, step.version_id)
         stands = Version(there, prefix + step.target if step.target else step.key, step.current.version_id)
-        # An archived version can be asked for its checksum, but not read.
-        readable = 0 if step.action is Action.THAW else READ_AT_MOST
         try:
-            sameness = yield from same_content(wanted, stands, step.size, read_at_most=readable)
+            sameness = yield from same_content(wanted, stands, step.size)
         except S3Error:
             # What cannot be compared is copied; if it cannot be copied either, apply reports the key.
             sameness = Sameness(None, known=False)
@@ -79,14 +84,15 @@ def settle_files(s3: Server, bucket: str, root: Path, steps: Iterable[Step]) -> 
 
     def job(index: int, step: Step) -> Job[tuple[int, Reason | None]]:
         try:
-            return index, (yield from same_file(bucket, step, root / step.target))
+            sameness = yield from same_file(bucket, step, root / step.target)
+            return index, sameness.same
         except (S3Error, OSError):
             # What cannot be compared differs, for all we know.
             return index, None
 
     steps = iter(steps)
     while batch := list(islice(steps, BATCH)):
-        unsure = [i for i, step in enumerate(batch) if may_be_same(step) and step.action is not Action.THAW]
+        unsure = [i for i, step in enumerate(batch) if may_be_same(step)]
         for i, same in s3.run(job(i, batch[i]) for i in unsure):
             if same is not None:
                 batch[i] = replace(batch[i], action=Action.KEEP, reason=same)

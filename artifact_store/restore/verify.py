@@ -1,6 +1,6 @@
 """Proof that a bucket or folder is what a plan says: a fresh look, key by key.
 
-Owns the comparison; changes nothing. What cannot be proved counts as wrong.
+Owns the comparison; changes nothing. What cannot be proved is told apart from what is wrong: it counts as neither.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from pathlib import Path
 
 from artifact_store.errors import KeysFailed, S3Error
 from artifact_store.history.scope import Scope
-from artifact_store.restore.compare import READ_AT_MOST, Sameness, Version, same_content
+from artifact_store.restore.compare import CHUNK, Sameness, Version, same_content
 from artifact_store.restore.destination import InPlace, ToBucket
 from artifact_store.restore.elsewhere import current_entry, paired
-from artifact_store.restore.folder import same_file
+from artifact_store.restore.folder import same_bytes, same_file, standing
+from artifact_store.restore.holding import holding
+from artifact_store.restore.journal import Journal, written_ids
 from artifact_store.restore.plan import Action, Current, Reason, Step, same_by_listing, selector
 from artifact_store.restore.planfile import Plan
 from artifact_store.s3.operations import Entry, Job
@@ -26,24 +28,32 @@ BATCH = 5000
 
 NO_LIMIT = 1 << 62
 
+END: tuple[int, Step | None] = (0, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """checked: keys looked at. compared: keys proved by checksum or bytes. wrong: (key, what differs)."""
+    """checked: keys looked at. compared: keys of which checksums, bytes or the journal were asked. wrong: (key, what
+    differs). unproved: (key, why), which may be right but can only be told from what is wrong by reading (deep)."""
 
     checked: int
     compared: int
     wrong: tuple[tuple[str, str], ...]
+    unproved: tuple[tuple[str, str], ...] = ()
 
     @property
     def proved(self) -> bool:
-        """Nothing differs."""
+        """Nothing is known to differ."""
         return not self.wrong
 
     def raise_for_differences(self) -> None:
         """Raise KeysFailed with every key that is not what the plan says, if any."""
         if self.wrong:
-            raise KeysFailed(f"{len(self.wrong)} of {self.checked} keys are not what the plan says", self.wrong)
+            raise KeysFailed(
+                f"{len(self.wrong)} of {self.checked} keys are not what the plan says; make a new plan to see what "
+                "differs",
+                self.wrong,
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +62,36 @@ class _Check:
 
     key: str
     wrong: str = ""
+    number: int = 0
     step: Step | None = None
     there: Version | None = None
     path: Path | None = None
 
 
-def verify(
-    s3: Server, plan: Plan, *, deep: bool = False, on_progress: Callable[[int], None] | None = None
-) -> Verification:
-    """Compare the place a plan wrote to with the plan. deep: compare checksums, by reading where a server has none.
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """wrong: what differs. unproved: nobody can tell; then `stands` is the id of what is there."""
 
-    Raises S3Error where the place cannot be listed, Refused where the plan file was changed.
+    check: _Check
+    wrong: str = ""
+    unproved: bool = False
+    stands: str = ""
+
+
+def verify(
+    s3: Server,
+    plan: Plan,
+    *,
+    deep: bool = False,
+    journal: Path | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> Verification:
+    """Compare the place a plan wrote to with the plan.
+
+    deep: trust no ETag; compare checksums, and read where a server has none. journal: what the run noted, by default
+    the one beside the plan; a version it says was written by the run was copied from the very version wanted, which is
+    proof where ETags and checksums are none. Raises S3Error where the place cannot be listed, Refused where the plan
+    file was changed.
     """
     destination = plan.header.destination
     if isinstance(destination, InPlace):
@@ -73,53 +102,67 @@ def verify(
         checks = _to_folder(plan, destination.path)
     checked = compared = 0
     wrong: list[tuple[str, str]] = []
+    unproved: list[_Compared] = []
     while batch := list(islice(checks, BATCH)):
         checked += len(batch)
         wrong.extend((check.key, check.wrong) for check in batch if check.wrong)
-        for key, fault in s3.run(_compare(plan, check, deep=deep) for check in batch if check.step is not None):
+        jobs = ((_held(check, deep=deep), _compare(plan, check, deep=deep)) for check in batch if check.step)
+        for found in s3.run(holding(jobs)):
             compared += 1
-            if fault:
-                wrong.append((key, fault))
+            if found.wrong:
+                wrong.append((found.check.key, found.wrong))
+            elif found.unproved:
+                unproved.append(found)
         if on_progress is not None:
             on_progress(checked)
-    return Verification(checked, compared, tuple(wrong))
+    written = written_ids(
+        journal or Journal.beside(plan.path), plan.header.digest, {found.check.number for found in unproved}
+    )
+    left = [found for found in unproved if not found.stands or written.get(found.check.number) != found.stands]
+    return Verification(checked, compared, tuple(wrong), tuple((found.check.key, UNPROVED) for found in left))
+
+
+UNPROVED = "has the right size, but no ETag or checksum to prove its content; verify --deep reads it"
 
 
 def _in_place(s3: Server, plan: Plan, *, deep: bool) -> Iterator[_Check]:
     header = plan.header
     scope = Scope(header.bucket, header.prefix, header.raw)
     selected = selector(header.options)
-    steps = plan.steps()
-    step = next(steps, None)
+    steps = plan.numbered()
+    number, step = next(steps, END)
     for history in scope.histories(s3):
         if not selected(scope.relative(history.key)):
             continue
         while step is not None and step.key < history.key:
             yield _missing(step)
-            step = next(steps, None)
+            number, step = next(steps, END)
         entry = _alive(current_entry(history))
         if step is not None and step.key == history.key:
-            yield _check(header.bucket, step, entry, deep=deep)
-            step = next(steps, None)
+            yield _check(header.bucket, number, step, entry, deep=deep)
+            number, step = next(steps, END)
         elif entry is not None and not header.options.keep_new:
             yield _Check(history.key, "exists, but not in the plan: it came after the plan was made")
     while step is not None:
         yield _missing(step)
-        step = next(steps, None)
+        number, step = next(steps, END)
 
 
 def _to_bucket(s3: Server, plan: Plan, place: ToBucket, *, deep: bool) -> Iterator[_Check]:
     root = Scope(plan.header.bucket, plan.header.prefix, plan.header.raw).root
 
-    def in_order(step: Step) -> bool:
-        return step.key.startswith(root)
+    def target(item: tuple[int, Step]) -> str:
+        return item[1].target
 
-    for step, entry in paired(s3, place, plan.steps(), lambda step: step.target, in_order):
-        yield _check(place.bucket, step, _alive(entry), deep=deep)
+    def in_order(item: tuple[int, Step]) -> bool:
+        return item[1].key.startswith(root)
+
+    for (number, step), entry in paired(s3, place, plan.numbered(), target, in_order):
+        yield _check(place.bucket, number, step, _alive(entry), deep=deep)
 
 
 def _to_folder(plan: Plan, root: Path) -> Iterator[_Check]:
-    for step in plan.steps():
+    for number, step in plan.numbered():
         path = root / step.target
         if not path.exists():
             yield _Check(step.key, f"{path} is missing")
@@ -128,7 +171,7 @@ def _to_folder(plan: Plan, root: Path) -> Iterator[_Check]:
         elif not path.is_file():
             yield _Check(step.key, f"{path} is no file")
         else:
-            yield _Check(step.key, step=step, path=path)
+            yield _Check(step.key, number=number, step=step, path=path)
 
 
 def _alive(entry: Entry | None) -> Entry | None:
@@ -141,7 +184,7 @@ def _missing(step: Step) -> _Check:
     return _Check(step.key, "missing")
 
 
-def _check(bucket: str, step: Step, entry: Entry | None, *, deep: bool) -> _Check:
+def _check(bucket: str, number: int, step: Step, entry: Entry | None, *, deep: bool) -> _Check:
     """What the listing says of one key. Pure."""
     if step.reason is Reason.KEPT_NEW:
         return _Check(step.key)
@@ -156,32 +199,44 @@ def _check(bucket: str, step: Step, entry: Entry | None, *, deep: bool) -> _Chec
     stands = Current(entry.version_id, entry.etag, entry.size)
     if same_by_listing(replace(step, current=stands)) is not None and not deep:
         return _Check(step.key)
-    return _Check(step.key, "", step, Version(bucket, entry.key, entry.version_id))
+    return _Check(step.key, "", number, step, Version(bucket, entry.key, entry.version_id))
 
 
-def _compare(plan: Plan, check: _Check, *, deep: bool) -> Job[tuple[str, str]]:
-    step, there = check.step, check.there
-    assert step is not None  # noqa: S101 - only such checks come here
-    if check.path is not None:
-        return (yield from _compare_file(plan, step, check.path, deep=deep))
-    assert there is not None  # noqa: S101 - what is compared is a file or a version
-    wanted = Version(plan.header.bucket, step.key, step.version_id)
+def _held(check: _Check, *, deep: bool) -> int:
+    """Bytes that comparing may hold in memory."""
+    assert check.step is not None  # noqa: S101 - only such checks come here
+    return min(2 * check.step.size, 2 * CHUNK) if deep else 0
+
+
+def _compare(plan: Plan, check: _Check, *, deep: bool) -> Job[_Compared]:
+    assert check.step is not None  # noqa: S101 - only such checks come here
     try:
-        sameness: Sameness = yield from same_content(
-            wanted, there, step.size, read_at_most=NO_LIMIT if deep else READ_AT_MOST, trust_etags=not deep
-        )
-    except S3Error as error:
-        return check.key, f"cannot be compared: {error}"
-    if sameness.same is not None:
-        return check.key, ""
-    if sameness.known:
-        return check.key, "has other content of the same size"
-    return check.key, "cannot be proved without reading it whole; verify --deep does"
-
-
-def _compare_file(plan: Plan, step: Step, path: Path, *, deep: bool) -> Job[tuple[str, str]]:
-    try:
-        same = yield from same_file(plan.header.bucket, step, path, deep=deep)
+        if check.path is not None:
+            return (yield from _compare_file(plan, check, check.step, check.path, deep=deep))
+        assert check.there is not None  # noqa: S101 - what is compared is a file or a version
+        return (yield from _compare_version(plan, check, check.step, check.there, deep=deep))
     except (S3Error, OSError) as error:
-        return step.key, f"cannot be compared: {error}"
-    return step.key, "" if same is not None else f"{path} has other content"
+        return _Compared(check, f"cannot be compared: {error}")
+
+
+def _compare_version(plan: Plan, check: _Check, step: Step, there: Version, *, deep: bool) -> Job[_Compared]:
+    wanted = Version(plan.header.bucket, step.key, step.version_id)
+    sameness: Sameness = yield from same_content(
+        wanted, there, step.size, read_at_most=NO_LIMIT if deep else 0, chunk=CHUNK, trust_etags=not deep
+    )
+    if sameness.same is not None:
+        return _Compared(check)
+    if sameness.known:
+        return _Compared(check, "has other content of the same size")
+    return _Compared(check, unproved=True, stands=there.version_id)
+
+
+def _compare_file(plan: Plan, check: _Check, step: Step, path: Path, *, deep: bool) -> Job[_Compared]:
+    wrong = f"{path} has other content"
+    if deep:
+        return _Compared(check, "" if (yield from same_bytes(plan.header.bucket, step, path)) else wrong)
+    sameness = yield from same_file(plan.header.bucket, step, path)
+    if sameness.known:
+        return _Compared(check, "" if sameness.same is not None else wrong)
+    stands = standing(path)
+    return _Compared(check, unproved=True, stands=stands.version_id if stands is not None else "")

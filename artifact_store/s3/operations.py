@@ -91,7 +91,8 @@ class HeadObject:
 
 @dataclass(frozen=True, slots=True)
 class ObjectHead:
-    """What HEAD tells of a version. headers: the system headers a copy must carry (content-type, content-encoding,
+    """What HEAD tells of a version. size: of the part where a part was asked for, and of the whole object after a GET,
+    also of a range. headers: the system headers a copy must carry (content-type, content-encoding,
     content-language, content-disposition, cache-control, expires, website redirect), lower-case; metadata: user
     metadata without the x-amz-meta- prefix; checksums: algorithm name in capitals to base64 value."""
 
@@ -104,10 +105,7 @@ class ObjectHead:
     metadata: Mapping[str, str]
     checksums: Mapping[str, str] = field(default_factory=dict)
     checksum_type: str = ""
-    parts: int = 0
     tag_count: int = 0
-    restore: str = ""
-    """The x-amz-restore header, "" if none."""
     encryption: str = ""
 
 
@@ -252,7 +250,8 @@ class MultipartUpload:
 
 @dataclass(frozen=True, slots=True)
 class UploadPartCopy:
-    """Bytes first..last inclusive of a version become one part (5 MiB to 5 GiB, at most 10,000 parts: qfacts page)."""
+    """Bytes first..last inclusive of a version become one part: 5 MiB to 5 GiB, the last one less, at most 10,000 (S3
+    User Guide, "Amazon S3 multipart upload limits")."""
 
     source_bucket: str
     source_key: str
@@ -312,9 +311,7 @@ class RestoreObject:
 
 @dataclass(frozen=True, slots=True)
 class RestoreStarted:
-    """already: a request for this version was under way."""
-
-    already: bool
+    """S3 has taken the request, or the version is readable already and stays so for the days asked for."""
 
 
 Operation: TypeAlias = (

@@ -154,13 +154,17 @@ class TestVersionedBucket:
         assert not any(r.protect or r.retained for r in found.found.values())
         assert found["models"].inputs["forceDestroy"] is True
 
-    def test_an_adopted_bucket_is_imported_and_protected_even_in_a_throw_away_stack(self) -> None:
-        found = component(lambda: VersionedBucket("models", replace(BUCKET, adopt="old-models"), protected=False))
+    def test_an_adopted_bucket_is_imported_and_all_that_is_set_on_it_outlives_even_a_throw_away_stack(self) -> None:
+        args = replace(BUCKET, adopt="old-models", customer_key=True)
+        found = component(lambda: VersionedBucket("models", args, protected=False))
         assert found["models"].request.importId == "old-models"
         assert found["models"].inputs["bucket"] == "old-models"
-        assert (found["models"].protect, found["models"].retained) == (True, True)
-        others = [r for r in found.found.values() if r.name != "models"]
-        assert [r.request.importId for r in others] == [""] * 7
+        assert list(found["models"].request.ignoreChanges) == ["tags", "tagsAll"]
+        assert (found.components["models"].retained, found.components["models-key"].retained) == (True, True)
+        assert (found["models"].retained, found["models-key"].retained) == (True, True)
+        assert [r.request.importId for r in found.found.values() if r.name != "models"] == [""] * 9
+        key = json.loads(found["models-key"].inputs["policy"])["Statement"][0]
+        assert "kms:ScheduleKeyDeletion" not in key["Action"]
 
 
 class TestBackupVault:

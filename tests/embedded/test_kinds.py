@@ -173,7 +173,10 @@ def target(aws: Aws) -> Case:
 
 ACCESS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 CASES: dict[str, Callable[[Aws], Case]] = {
-    "aws:s3/bucket:Bucket": lambda aws: ({"bucket": "models"}, None),
+    "aws:s3/bucket:Bucket": lambda aws: (
+        {"bucket": "models", "tags": {"team": "vision", "cost": "7"}},
+        {"bucket": "models", "tags": {"team": "speech"}},
+    ),
     "aws:s3/bucketVersioning:BucketVersioning": beside_bucket(
         {"versioningConfiguration": {"status": "Enabled"}}, {"versioningConfiguration": {"status": "Suspended"}}
     ),

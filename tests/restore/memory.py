@@ -16,6 +16,7 @@ from artifact_store.errors import S3Error
 from artifact_store.s3 import operations as op
 
 NOW = 1_700_000_000
+ENDED: Any = object()
 
 
 @dataclass
@@ -30,6 +31,11 @@ class Stored:
     checksums: dict[str, str] = field(default_factory=dict)
     part_sizes: list[int] = field(default_factory=list)
     encryption: str = ""
+    thawing: bool = False
+
+    @property
+    def checksum_type(self) -> str:
+        return "COMPOSITE" if any("-" in value for value in self.checksums.values()) else "FULL_OBJECT"
 
 
 @dataclass
@@ -62,12 +68,19 @@ def crc(data: bytes) -> str:
 
 
 class MemoryS3:
-    """honours: conditions on copies and bulk deletes are obeyed. interleaved: listings keep the true order."""
+    """honours: conditions on copies and bulk deletes are obeyed. interleaved: listings keep the true order. part_etags:
+    the ETag of a copied part is the MD5 of its bytes."""
 
     def __init__(
-        self, *, honours: bool = True, interleaved: bool = True, checksums: bool = True, seed: int = 0
+        self,
+        *,
+        honours: bool = True,
+        interleaved: bool = True,
+        checksums: bool = True,
+        part_etags: bool = True,
+        seed: int = 0,
     ) -> None:
-        self.honours, self.interleaved, self.checksums = honours, interleaved, checksums
+        self.honours, self.interleaved, self.checksums, self.part_etags = honours, interleaved, checksums, part_etags
         self.buckets: dict[str, BucketModel] = {"bkt": BucketModel()}
         self.uploads: dict[str, Upload] = {}
         self.clock = NOW
@@ -92,15 +105,20 @@ class MemoryS3:
         for start in range(0, len(data), 1000):
             yield data[start : start + 1000]
 
-    def run(self, jobs: Iterable[op.Job[Any]]) -> Iterator[Any]:
-        """A few at a time; whose turn it is, is drawn by lot."""
-        waiting = iter(jobs)
+    def run(self, jobs: Iterable[op.Job[Any] | None]) -> Iterator[Any]:
+        """A few at a time; whose turn it is, is drawn by lot. None: no job for now."""
+        waiting, more = iter(jobs), True
         running: list[tuple[op.Job[Any], Any]] = []
         try:
             while True:
-                while len(running) < 4 and (job := next(waiting, None)) is not None:
+                while more and len(running) < 4:
+                    job = next(waiting, ENDED)
+                    more = job is not ENDED
+                    if job is None or job is ENDED:
+                        break
                     running.append((job, None))
                 if not running:
+                    assert not more, "a job waits for others to end, and there are none"
                     return
                 job, answer = running.pop(self.order.randrange(len(running)))
                 try:
@@ -140,6 +158,15 @@ class MemoryS3:
 
     def delete(self, key: str, *, bucket: str = "bkt") -> str:
         return self._marker(self.buckets[bucket], key).version_id
+
+    def thaw(self) -> None:
+        """Let hours pass: what was asked for is readable."""
+        for bucket in self.buckets.values():
+            for entries in bucket.keys.values():
+                entries[:] = [
+                    replace(one, thawing=False, entry=replace(one.entry, restored=True)) if one.thawing else one
+                    for one in entries
+                ]
 
     def contents(self, bucket: str = "bkt") -> dict[str, bytes]:
         """What a plain GET of each key would give now."""
@@ -191,12 +218,20 @@ class MemoryS3:
             dict(more.get("headers", {})),
             dict(more.get("metadata", {})),
             dict(more.get("tags", {})),
-            {"CRC32": crc(data)} if self.checksums and not parts else {},
+            self._checksums(data, [] if more.get("checksum_type") == "FULL_OBJECT" else parts),
             [len(part) for part in parts],
             "aws:kms" if bucket.kms else "AES256",
         )
         self._insert(bucket, stored)
         return op.Written(etag, entry.version_id)
+
+    def _checksums(self, data: bytes, parts: list[bytes]) -> dict[str, str]:
+        """Of the whole, or, for an upload in parts, of the parts' checksums (type COMPOSITE, as the SDKs ask for)."""
+        if not self.checksums:
+            return {}
+        if not parts:
+            return {"CRC32": crc(data)}
+        return {"CRC32": f"{crc(b''.join(base64.b64decode(crc(part)) for part in parts))}-{len(parts)}"}
 
     def _marker(self, bucket: BucketModel, key: str) -> op.Entry:
         entry = op.Entry(key, self._id(bucket), float(self.clock), is_latest=True, is_marker=True)
@@ -287,9 +322,10 @@ class MemoryS3:
 
     def _HeadObject(self, bucket: BucketModel, ask: op.HeadObject) -> op.ObjectHead:  # noqa: N802
         stored = self._version(bucket, ask.key, ask.version_id)
-        size = stored.entry.size
-        if ask.part_number and stored.part_sizes:
-            size = stored.part_sizes[ask.part_number - 1]
+        sizes = stored.part_sizes or [stored.entry.size]
+        if ask.part_number > len(sizes):
+            raise s3_error(416, "InvalidPartNumber")
+        size = sizes[ask.part_number - 1] if ask.part_number else stored.entry.size
         return op.ObjectHead(
             etag=stored.entry.etag,
             size=size,
@@ -299,8 +335,7 @@ class MemoryS3:
             headers=stored.headers,
             metadata=stored.metadata,
             checksums=stored.checksums if ask.checksum else {},
-            checksum_type="FULL_OBJECT" if ask.checksum and stored.checksums else "",
-            parts=len(stored.part_sizes),
+            checksum_type="" if not ask.checksum or not stored.checksums else stored.checksum_type,
             tag_count=len(stored.tags),
             encryption=stored.encryption,
         )
@@ -364,7 +399,7 @@ class MemoryS3:
         upload = self._upload(ask.upload_id)
         part = self._source(ask).data[ask.first : ask.last + 1]
         upload.parts[ask.part_number] = part
-        return op.Written(md5(part))
+        return op.Written(md5(part) + ("" if self.part_etags and not self.buckets[upload.bucket].kms else "-2"))
 
     def _CompleteMultipartUpload(  # noqa: N802
         self, bucket: BucketModel, ask: op.CompleteMultipartUpload
@@ -379,6 +414,7 @@ class MemoryS3:
             ask.key,
             b"".join(parts),
             parts=parts,
+            checksum_type=upload.create.checksum_type,
             time=upload.began,
             headers=upload.create.headers,
             metadata=upload.create.metadata,
@@ -395,7 +431,8 @@ class MemoryS3:
         entries = bucket.keys[ask.key]
         for i, stored in enumerate(entries):
             if stored.entry.version_id == ask.version_id:
-                already = stored.entry.restored
-                entries[i] = replace(stored, entry=replace(stored.entry, restored=True))
-                return op.RestoreStarted(already)
+                if stored.thawing:
+                    raise s3_error(409, "RestoreAlreadyInProgress")
+                entries[i] = replace(stored, thawing=not stored.entry.restored)
+                return op.RestoreStarted()
         raise s3_error(404, "NoSuchVersion")

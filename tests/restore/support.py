@@ -12,7 +12,7 @@ from artifact_store.restore.planner import make_plan
 from artifact_store.restore.verify import verify
 from tests.restore.memory import NOW, MemoryS3
 
-SMALL = ApplyOptions(limits=CopyLimits(single_copy=50, part_size=20, same_parts_above=40))
+SMALL = ApplyOptions(limits=CopyLimits(single_copy=50, part_size=20))
 
 
 def plan(

@@ -1,6 +1,5 @@
 """What a restore writes, and what it says when it cannot."""
 
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from threading import Event
@@ -9,12 +8,12 @@ import pytest
 
 from artifact_store.errors import KeysFailed, Refused, S3Error
 from artifact_store.restore.apply import ApplyOptions, Progress, apply
-from artifact_store.restore.copying import MOST_PARTS, own_part_size, part_ranges, upload_checksum, writable_class
+from artifact_store.restore.copying import MOST_PARTS, are_even, part_ranges, upload_checksum, writable_class
 from artifact_store.restore.journal import Journal
 from artifact_store.restore.plan import Action
 from artifact_store.restore.verify import verify
 from artifact_store.s3 import operations as op
-from tests.restore.memory import MemoryS3, s3_error
+from tests.restore.memory import MemoryS3, crc, s3_error
 from tests.restore.oracle import LostConnection
 from tests.restore.support import SMALL, later, plan, restore
 
@@ -47,20 +46,96 @@ def test_a_copy_keeps_headers_metadata_tags_and_class_in_one_request_and_in_part
     assert s3.uploads == {}
 
 
+@pytest.mark.parametrize("sizes", [[7, 7, 2], [7, 7, 7], [7], [9, 3, 9], [5, 8, 6, 1], [30, 30, 30]])
+@pytest.mark.parametrize("checksums", [True, False])
 def test_a_multipart_object_without_a_whole_checksum_is_copied_in_its_own_parts_so_that_its_etag_stays(
+    tmp_path: Path, sizes: list[int], checksums: bool
+) -> None:
+    s3 = MemoryS3(checksums=checksums)
+    s3.put_parts("k", [bytes([65 + i]) * size for i, size in enumerate(sizes)])
+    source = s3.buckets["bkt"].keys["k"][0]
+    later(s3)
+    s3.put("k", b"other")
+    apply(s3, plan(s3, tmp_path), options=SMALL)
+    now = s3.buckets["bkt"].keys["k"][0]
+    assert (now.entry.etag, now.part_sizes, now.checksums) == (source.entry.etag, sizes, source.checksums)
+    assert plan(s3, tmp_path, second=0).summary.counts[Action.KEEP] == 1
+
+
+def test_a_multipart_object_with_a_whole_checksum_is_copied_in_one_request(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    s3.put_parts("k", [b"aaa", b"bbb"])
+    s3.buckets["bkt"].keys["k"][0].checksums = {"CRC32": crc(b"aaabbb")}
+    later(s3)
+    s3.put("k", b"other")
+    apply(s3, plan(s3, tmp_path))
+    assert sent(s3, op.UploadPartCopy) == 0
+    assert plan(s3, tmp_path).summary.changes == 0
+
+
+def test_where_copied_parts_have_other_etags_one_request_copies_and_only_the_first_object_tries(
     tmp_path: Path,
 ) -> None:
+    s3 = MemoryS3(checksums=False, part_etags=False)
+    for number in range(20):
+        s3.put_parts(f"k{number:02}", [b"a" * 7, b"b"])
+    later(s3)
+    for number in range(20):
+        s3.put(f"k{number:02}", b"other")
+    report = apply(s3, plan(s3, tmp_path))
+    assert (report.written, report.uploads_left, s3.uploads) == (20, 0, {})
+    assert sent(s3, op.CreateMultipartUpload) <= 4, "as many as the model lets run at once"
+    assert sent(s3, op.CompleteMultipartUpload) == 0
+    assert set(s3.contents().values()) == {b"aaaaaaab"}
+
+
+def test_an_object_in_parts_is_no_probe_since_a_probe_may_write_it(tmp_path: Path) -> None:
+    s3 = MemoryS3(honours=False, checksums=False)
+    s3.put_parts("a", [b"a" * 7, b"b"])
+    s3.put("b", b"single")
+    later(s3)
+    for key in "ab":
+        s3.put(key, b"other")
+    assert apply(s3, plan(s3, tmp_path)).written == 2
+    assert [ask.key for ask in s3.sent if isinstance(ask, op.CopyObject)] == ["b"]
+    assert s3.buckets["bkt"].keys["a"][0].part_sizes == [7, 1]
+
+
+@pytest.mark.parametrize("with_journal", [True, False])
+def test_what_neither_etag_nor_checksum_proves_the_journal_proves_and_else_it_is_unproved_and_not_wrong(
+    tmp_path: Path, with_journal: bool
+) -> None:
     s3 = MemoryS3(checksums=False)
-    part = 5 * 1024**2
-    limits = replace(SMALL.limits, single_copy=5 * 1024**3, same_parts_above=part)
-    s3.put_parts("k", [b"a" * part, b"b" * part, b"c"])
-    etag = s3.buckets["bkt"].keys["k"][0].entry.etag
+    s3.buckets["bkt"].kms = True
+    s3.put_parts("k", [b"a" * 7, b"b"])
     later(s3)
     s3.put("k", b"other")
     made = plan(s3, tmp_path)
-    apply(s3, made, options=ApplyOptions(limits=limits))
-    now = s3.buckets["bkt"].keys["k"][0]
-    assert (now.entry.etag, now.part_sizes) == (etag, [part, part, 1])
+    journal = Journal.beside(made.path) if with_journal else None
+    assert apply(s3, made, journal=journal).complete
+    found = verify(s3, made)
+    assert (found.wrong, [key for key, _ in found.unproved]) == ((), [] if with_journal else ["k"])
+    assert not any(isinstance(operation, op.GetObject) for operation in s3.sent)
+    deep = verify(s3, made, deep=True)
+    assert (deep.wrong, deep.unproved) == ((), ())
+    assert apply(s3, made).already == 1, "its own write, though it can only be told by reading"
+    s3.put_parts("k", [b"a" * 7, b"c"])
+    found = verify(s3, made)
+    assert (found.wrong, [key for key, _ in found.unproved]) == ((), ["k"])
+    assert verify(s3, made, deep=True).wrong == (("k", "has other content of the same size"),)
+
+
+def test_the_journal_of_another_plan_proves_nothing(tmp_path: Path) -> None:
+    s3 = MemoryS3(checksums=False)
+    s3.buckets["bkt"].kms = True
+    s3.put_parts("k", [b"a" * 7, b"b"])
+    later(s3)
+    s3.put("k", b"other")
+    made = plan(s3, tmp_path)
+    journal = Journal.beside(made.path)
+    apply(s3, made, journal=journal)
+    journal.write_bytes(journal.read_bytes().replace(made.header.digest.encode(), b"0" * 64))
+    assert [key for key, _ in verify(s3, made).unproved] == ["k"]
 
 
 def test_no_request_asks_what_the_listing_has_answered(tmp_path: Path) -> None:
@@ -76,7 +151,7 @@ def test_no_request_asks_what_the_listing_has_answered(tmp_path: Path) -> None:
     assert apply(s3, made).written == 80
     kinds = [type(operation).__name__ for operation in s3.sent]
     # One look and one refused probe for copies, and the same for deletes.
-    assert (kinds.count("CopyObject"), kinds.count("DeleteObjects"), kinds.count("HeadObject")) == (41, 3, 2)
+    assert (kinds.count("CopyObject"), kinds.count("DeleteObjects"), kinds.count("HeadObject")) == (41, 2, 2)
 
 
 def test_deletes_go_a_thousand_to_a_request(tmp_path: Path) -> None:
@@ -88,8 +163,8 @@ def test_deletes_go_a_thousand_to_a_request(tmp_path: Path) -> None:
     made = plan(s3, tmp_path)
     s3.sent.clear()
     assert apply(s3, made).complete
-    # The refused probe, the same key again, then the rest.
-    assert sorted(len(ask.keys) for ask in s3.sent if isinstance(ask, op.DeleteObjects)) == [1, 1, 1, 1000, 1000]
+    # The refused probe, then all.
+    assert sorted(len(ask.keys) for ask in s3.sent if isinstance(ask, op.DeleteObjects)) == [1, 2, 1000, 1000]
 
 
 def test_copies_come_before_deletes(tmp_path: Path) -> None:
@@ -149,7 +224,7 @@ def test_a_line_of_a_bulk_delete_that_fails_is_tried_again_and_then_listed(tmp_p
     assert report.failed == (("n1", "InternalError: try later"),)
     assert s3.contents() == {"old": b"x", "n1": b"new"}
     assert [[line.key for line in ask.keys] for ask in s3.sent if isinstance(ask, op.DeleteObjects)][-3:] == [
-        ["n1", "n2"],
+        ["n0", "n1", "n2"],
         ["n1"],
         ["n1"],
     ]
@@ -284,6 +359,9 @@ def test_thaw_asks_for_the_versions_that_stood_at_t_and_then_the_restore_succeed
     assert report.wait == "5 to 12 hours from GLACIER, up to 48 hours from DEEP_ARCHIVE"
     asked = [ask for ask in s3.sent if isinstance(ask, op.RestoreObject)]
     assert asked == [op.RestoreObject("bkt", "cold", "v1", 7, "Bulk")]
+    with pytest.raises(Refused, match="1 versions lie in an archive class"):
+        apply(s3, plan(s3, tmp_path))
+    s3.thaw()
     restore(s3, tmp_path)
     assert s3.contents() == {"cold": b"weights", "warm": b"old"}
     assert s3.buckets["bkt"].keys["cold"][0].entry.storage_class == "STANDARD"
@@ -379,20 +457,22 @@ def test_parts_cover_an_object_without_gap_and_never_exceed_ten_thousand(
 
 
 @pytest.mark.parametrize(
-    ("etag", "size", "first_part", "expected"),
+    ("size", "count", "first", "last", "expected"),
     [
-        ("e-3", 25_000_000, 10_000_000, 10_000_000),
-        ("e-2", 25_000_000, 10_000_000, None),
-        ("e-1", 1000, 1000, 1000),
-        ("e-3", 3_000_000, 1_000_000, None),
-        ("e", 25_000_000, 25_000_000, None),
-        ("e-3", 25_000_000, 0, None),
+        (25, 3, 10, 5, True),
+        (30, 3, 10, 10, True),
+        (1000, 1, 1000, 1000, True),
+        (25, 2, 10, 5, False),
+        (25, 3, 5, 10, False),
+        (25, 3, 10, 7, False),
+        (25, 3, 25, 25, False),
+        (0, 1, 0, 0, False),
     ],
 )
-def test_own_parts_are_used_only_where_they_are_even_and_allowed(
-    etag: str, size: int, first_part: int, expected: int | None
+def test_parts_are_even_only_where_first_and_last_account_for_every_byte(
+    size: int, count: int, first: int, last: int, expected: bool
 ) -> None:
-    assert own_part_size(etag, size, first_part) == expected
+    assert are_even(size, count, first, last) == expected
 
 
 @pytest.mark.parametrize(("old", "new"), [("GLACIER", "STANDARD"), ("", "STANDARD"), ("GLACIER_IR", "GLACIER_IR")])

@@ -7,7 +7,7 @@ import pytest
 from artifact_store.errors import Refused
 from artifact_store.restore.apply import apply
 from artifact_store.restore.destination import IN_PLACE, ToBucket, ToFolder, parse_destination
-from artifact_store.restore.folder import Names, file_etag, folds_case, name_fault
+from artifact_store.restore.folder import Names, file_checksum, file_etag, folds_case, name_fault
 from artifact_store.restore.journal import Journal
 from artifact_store.restore.plan import Action, Reason
 from artifact_store.restore.verify import verify
@@ -329,4 +329,49 @@ def test_the_etag_of_a_file_is_the_one_s3_gives(tmp_path: Path) -> None:
     s3.put("one", path.read_bytes())
     s3.put_parts("many", [b"a" * 10, b"b" * 10, b"c"])
     etags = [s3.buckets["bkt"].keys[key][0].entry.etag for key in ("one", "many")]
-    assert [file_etag(path, 21, multipart=False), file_etag(path, 10, multipart=True)] == etags
+    assert [file_etag(path, [21], multipart=False), file_etag(path, [10, 10, 1], multipart=True)] == etags
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "expected"),
+    [
+        ("CRC32", "y/Q5Jg=="),
+        ("CRC32C", "4waSgw=="),
+        ("CRC64NVME", "rosUhgp5mIg="),
+        ("SHA1", "98O8HYCOBHMq32eZZczDTKeuNEE="),
+        ("SHA256", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
+    ],
+)
+def test_the_checksum_of_a_file_is_the_one_s3_stores(tmp_path: Path, algorithm: str, expected: str) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"123456789")
+    assert file_checksum(path, algorithm) == expected
+
+
+def test_a_file_whose_etag_says_nothing_is_recognised_by_the_stored_checksum(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    s3.buckets["bkt"].kms = True
+    s3.put("k", b"weights")
+    later(s3)
+    out = tmp_path / "out"
+    restore(s3, tmp_path, to=ToFolder(out))
+    assert [step.reason for step in plan(s3, tmp_path, to=ToFolder(out)).steps()] == [Reason.SAME_CHECKSUM]
+    (out / "k").write_bytes(b"WEIGHTS")
+    with pytest.raises(Refused, match="1 keys exist in"):
+        plan(s3, tmp_path, to=ToFolder(out))
+
+
+def test_a_file_of_which_nothing_is_stored_is_proved_by_the_journal_until_it_is_touched(tmp_path: Path) -> None:
+    s3 = MemoryS3(checksums=False)
+    s3.buckets["bkt"].kms = True
+    s3.put("k", b"weights")
+    later(s3)
+    out = tmp_path / "out"
+    made = plan(s3, tmp_path, to=ToFolder(out))
+    assert apply(s3, made, journal=Journal.beside(made.path)).complete
+    assert (verify(s3, made).wrong, verify(s3, made).unproved) == ((), ())
+    assert apply(s3, made).already == 1
+    (out / "k").write_bytes(b"WEIGHTS")
+    found = verify(s3, made)
+    assert (found.wrong, [key for key, _ in found.unproved]) == ((), ["k"])
+    assert verify(s3, made, deep=True).wrong == (("k", f"{out / 'k'} has other content"),)

@@ -9,6 +9,7 @@ from artifact_store.history.state import Flag
 from artifact_store.restore.apply import apply
 from artifact_store.restore.destination import ToFolder
 from artifact_store.restore.plan import Action, Reason
+from artifact_store.restore.settling import spread
 from artifact_store.s3 import operations as op
 from tests.restore.memory import NOW, MemoryS3, s3_error
 from tests.restore.support import later, plan, restore
@@ -92,7 +93,7 @@ def test_equal_sizes_with_md5_etags_need_no_request_beyond_a_sample(tmp_path: Pa
     for number in range(50):
         s3.put(f"k{number}", b"new")
     assert plan(s3, tmp_path).summary.counts[Action.COPY] == 50
-    assert heads(s3) == 8
+    assert heads(s3) == 2 * 16
 
 
 def test_the_same_bytes_uploaded_in_other_parts_are_recognised_by_their_checksum(tmp_path: Path) -> None:
@@ -105,17 +106,33 @@ def test_the_same_bytes_uploaded_in_other_parts_are_recognised_by_their_checksum
     assert heads(s3) == 2
 
 
-def test_without_checksums_small_objects_are_read_and_large_ones_copied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_checksums_what_other_etags_may_hide_is_copied_and_never_read(tmp_path: Path) -> None:
     s3 = MemoryS3(checksums=False)
     s3.put("k", b"weights")
     later(s3)
     s3.put_parts("k", [b"wei", b"ghts"])
-    assert reasons(s3, tmp_path) == {"k": (Action.KEEP, Reason.SAME_BYTES)}
-    monkeypatch.setattr("artifact_store.restore.compare.FIRST_LOOK", 2)
-    monkeypatch.setattr("artifact_store.restore.settling.READ_AT_MOST", 5)
     assert reasons(s3, tmp_path) == {"k": (Action.COPY, Reason.CHANGED)}
+    assert {type(operation) for operation in s3.sent} == {op.GetBucketVersioning, op.ListVersions, op.HeadObject}
+
+
+def test_objects_that_kms_encrypts_are_found_among_others_and_compared_by_checksum(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    for number in range(40):
+        s3.put(f"a{number:02}", b"old")
+    s3.put("z", b"same")
+    later(s3)
+    for number in range(40):
+        s3.put(f"a{number:02}", b"new")
+    s3.buckets["bkt"].kms = True
+    s3.put("z", b"same")
+    assert reasons(s3, tmp_path)["z"] == (Action.KEEP, Reason.SAME_CHECKSUM)
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "expected"), [(0, 4, []), (3, 4, [0, 1, 2]), (4, 4, [0, 1, 2, 3]), (10, 4, [0, 3, 6, 9])]
+)
+def test_a_sample_reaches_from_the_first_to_the_last(count: int, most: int, expected: list[int]) -> None:
+    assert spread(range(count), most) == expected
 
 
 def test_a_multipart_object_overwritten_by_other_bytes_of_the_same_size_is_restored(tmp_path: Path) -> None:

@@ -266,7 +266,6 @@ def test_a_head_tells_all_that_a_copy_must_carry() -> None:
         "x-amz-checksum-type": "FULL_OBJECT",
         "x-amz-mp-parts-count": "2",
         "x-amz-tagging-count": "3",
-        "x-amz-restore": 'ongoing-request="true"',
         "x-amz-server-side-encryption": "aws:kms",
         "date": "Wed, 15 Nov 2023 22:13:21 GMT",
     }
@@ -280,16 +279,33 @@ def test_a_head_tells_all_that_a_copy_must_carry() -> None:
         metadata={"run": "12"},
         checksums={"CRC64NVME": "AAAA"},
         checksum_type="FULL_OBJECT",
-        parts=2,
         tag_count=3,
-        restore='ongoing-request="true"',
         encryption="aws:kms",
     )
 
 
-def test_a_range_tells_the_size_of_the_whole() -> None:
-    head = wire.head_of({"content-length": "10", "content-range": "bytes 0-9/12345"})
-    assert head.size == 12_345
+RANGE = {"content-length": "10", "content-range": "bytes 0-9/12345"}
+
+
+def test_a_range_that_was_read_tells_the_size_of_the_whole() -> None:
+    reply = wire.Reply(206, RANGE, b"0123456789")
+    assert wire.decode(op.GetObject("b", "k", first=0, last=9), reply).head.size == 12_345
+
+
+def test_a_head_of_a_part_tells_the_size_of_that_part() -> None:
+    assert wire.decode(op.HeadObject("b", "k", part_number=1), wire.Reply(206, RANGE)).size == 10
+
+
+@pytest.mark.parametrize("before", [b"", b" ", b"\n  \n"])
+def test_spaces_sent_while_s3_was_working_change_neither_a_success_nor_an_error(before: bytes) -> None:
+    declared = before + b'<?xml version="1.0" encoding="UTF-8"?>\n'
+    complete = op.CompleteMultipartUpload("b", "k", "u", ())
+    done = b"<CompleteMultipartUploadResult><ETag>e-2</ETag></CompleteMultipartUploadResult>"
+    assert wire.decode(complete, wire.Reply(200, {}, declared + done)).etag == "e-2"
+    failed = b"<Error><Code>InternalError</Code><Message>m</Message></Error>"
+    with pytest.raises(S3Error) as caught:
+        wire.decode(complete, wire.Reply(200, {}, declared + failed))
+    assert caught.value.code == "InternalError"
 
 
 def test_a_listing_asks_which_archived_versions_can_be_read() -> None:

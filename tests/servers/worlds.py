@@ -21,6 +21,8 @@ DATA = random.Random(20_261_125)
 PARTS = [DATA.randbytes(5 * MIB), DATA.randbytes(MIB)]
 OTHER_PARTS = [DATA.randbytes(5 * MIB), DATA.randbytes(MIB)]
 LARGE_PARTS = [DATA.randbytes(5 * MIB), DATA.randbytes(5 * MIB), DATA.randbytes(1000)]
+UNEVEN_PARTS = [DATA.randbytes(6 * MIB), DATA.randbytes(5 * MIB), DATA.randbytes(8 * MIB), DATA.randbytes(1000)]
+SHARED_PARTS = {"parts/even": LARGE_PARTS, "parts/uneven": UNEVEN_PARTS}
 PROPERTIES = {
     "ContentType": "application/x-model",
     "CacheControl": "no-store",
@@ -165,6 +167,9 @@ class World:
         self.upload("props/parts", LARGE_PARTS, Tagging=TAGS, **PROPERTIES)
         self.upload("multi/model", PARTS)
         self.upload("cut/model", LARGE_PARTS)
+        for key, parts in SHARED_PARTS.items():
+            self.upload(key, parts)
+            self.expected[key] = b"".join(parts)
         self.expected |= {
             "props/one": b"one",
             "props/parts": b"".join(LARGE_PARTS),
@@ -176,7 +181,8 @@ class World:
         self._perform(events)
         self.boto.put_object(Bucket=self.bucket, Key="props/one", Body=b"two")
         self.boto.put_object(Bucket=self.bucket, Key="props/parts", Body=b"two")
-        self.boto.put_object(Bucket=self.bucket, Key="cut/model", Body=b"two")
+        for key in ("cut/model", *SHARED_PARTS):
+            self.boto.put_object(Bucket=self.bucket, Key=key, Body=b"two")
         self.upload("multi/model", OTHER_PARTS)
 
     def _perform(self, events: dict[str, list[bytes | None]]) -> None:

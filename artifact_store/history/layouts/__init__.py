@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from artifact_store.history.layouts import (
-    dcp,
-    deepspeed,
     diffusers,
     gguf,
     keras,
-    lightning,
-    megatron,
     mlflow,
     onnx,
-    orbax,
     peft,
     sagemaker,
     transformers,
@@ -21,19 +16,14 @@ from artifact_store.history.layouts import (
 from artifact_store.history.sets import Layout
 
 LAYOUTS: tuple[Layout, ...] = (
+    mlflow.LAYOUT,
+    triton.LAYOUT,
+    diffusers.LAYOUT,
     transformers.LAYOUT,
     peft.LAYOUT,
-    diffusers.LAYOUT,
     gguf.LAYOUT,
     onnx.LAYOUT,
     keras.LAYOUT,
-    dcp.LAYOUT,
-    lightning.LAYOUT,
-    deepspeed.LAYOUT,
-    megatron.LAYOUT,
-    orbax.LAYOUT,
     sagemaker.LAYOUT,
-    triton.LAYOUT,
-    mlflow.LAYOUT,
 )
 """In the order in which they are tried; a folder may hold several."""

@@ -25,6 +25,10 @@ YAML_BYTES = 1024**2
 """Bytes of the largest YAML file that is parsed: a megabyte takes about a second."""
 
 
+KEY = 1024
+"""Longest key in bytes (Amazon S3 user guide, "Naming Amazon S3 objects"); a longer path names nothing."""
+
+
 class Fault(Exception):
     """The file says nothing that can be used; the text names the file and what is wrong with it."""
 
@@ -101,9 +105,10 @@ def inner_path(value: Any, named_by: str) -> str:
     parts = [part for part in value.split("/") if part not in {"", "."}]
     if not parts:
         raise Fault(f"{shown(named_by)} names {shown(value)}, which is no file")
-    if value.startswith("/") or ".." in parts or not value.isprintable():
+    path = "/".join(parts)
+    if value.startswith("/") or ".." in parts or "\\" in path or not path.isprintable() or len(path) > KEY:
         raise Fault(f"{shown(named_by)} names {shown(value)}, which is no path inside the folder")
-    return "/".join(parts)
+    return path
 
 
 def files_at(folder: Folder, path: str) -> list[str]:
@@ -130,6 +135,12 @@ def rightly_empty(files: Iterable[str]) -> frozenset[str]:
 
 def _may_be_empty(name: str) -> bool:
     return name.startswith(".") or name.endswith((".py", ".pyi", ".txt", ".md", ".typed"))
+
+
+def holds_weights(path: str) -> bool:
+    """Whether a file may, by its name: code, configs and texts may not."""
+    name = path.rsplit("/", 1)[-1]
+    return not _may_be_empty(name) and not name.endswith((".json", ".yaml", ".yml", ".toml", ".jinja", ".cfg"))
 
 
 def size_of(folder: Folder, paths: Iterable[str]) -> int:

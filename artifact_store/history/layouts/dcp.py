@@ -15,7 +15,7 @@ from typing import Final
 from artifact_store.formats.plain_pickle import PickleRefused, Record, read
 from artifact_store.history.layouts.content import Fault, direct_names, inner_path, read_object, shown
 from artifact_store.history.layouts.content import read as read_file
-from artifact_store.history.layouts.naming import MOST_NUMBERS, gaps, listed
+from artifact_store.history.layouts.naming import MOST_NUMBERS, gaps, listed, told
 from artifact_store.history.sets import SMALL, Folder, Layout, Missing, ModelSet, Reading
 
 METADATA: Final = ".metadata"
@@ -110,7 +110,8 @@ def read_map(folder: Folder) -> Reading[Map]:
             f"{maps[0]} does not name {len(unnamed):,} .distcp files, left by another save: {listed(unnamed)}"
         )
     missing += [Missing(path, named_by[path]) for path in sorted(named_by) if path not in folder.files]
-    return Map(maps, least, tuple(missing), tuple(problems), tuple(warnings))
+    named, rest = told(missing)
+    return Map(maps, least, named, (*problems, *rest), tuple(warnings))
 
 
 def _maps(folder: Folder, pieces: set[str]) -> tuple[tuple[str, ...], list[Missing], list[str]]:

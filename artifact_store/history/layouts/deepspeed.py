@@ -13,7 +13,7 @@ from math import prod
 from typing import Final, TypeAlias
 
 from artifact_store.history.layouts.content import Fault, direct_names, files_at, inner_path, read_text, shown
-from artifact_store.history.layouts.naming import MOST_NUMBERS
+from artifact_store.history.layouts.naming import MOST_NUMBERS, told
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
 POINTERS: Final = ("latest", "latest_universal")
@@ -96,20 +96,21 @@ def _tag_folder(folder: Folder) -> ModelSet | None:
     missing: list[Missing] = []
     problems: list[str] = []
     tops = _tops(kinds)
-    for kind, ranks in kinds.items():
+    for kind, ranks in sorted(kinds.items()):
         try:
             missing += _gaps(kind, ranks, tops)
         except Fault as fault:
             problems.append(str(fault))
     if not any("model_states" in name for name in members):
         missing.append(Missing("mp_rank_00_model_states.pt", named_by=min(members)))
+    named, rest = told(missing)
     return ModelSet(
         layout=LAYOUT.name,
         prefix=folder.prefix,
         members=(*sorted(members), *universal),
         others=tuple(name for name in names if name not in members and name not in POINTERS),
-        missing=tuple(sorted(missing, key=lambda absent: absent.path)),
-        problems=tuple(problems),
+        missing=named,
+        problems=(*problems, *rest),
         warnings=tuple(_uneven(folder, kinds)),
     )
 

@@ -128,6 +128,7 @@ def _pipeline(folder: Folder) -> Reading[ModelSet]:
         tensors=parts.tensors,
         problems=tuple(parts.problems),
         warnings=tuple(parts.warnings),
+        sharded=False,  # a component may be replaced alone; each is also a set of its own
         readers={reader: ", ".join(taken) for reader, taken in parts.readers.items()},
         leftovers=tuple(parts.leftovers),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from artifact_store.history.layouts.content import direct_names
-from artifact_store.history.layouts.weights import gaps
+from artifact_store.history.layouts.weights import uncounted
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
 PIECE = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf", re.DOTALL)
@@ -47,7 +47,7 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
 
 def _split(folder: Folder, stem: str, count: int, numbers: dict[int, str], others: tuple[str, ...]) -> ModelSet:
     first = numbers[min(numbers)]
-    absent, fault = gaps(numbers, count)
+    absent, fault = uncounted(numbers, count)
     return ModelSet(
         layout="gguf",
         prefix=folder.prefix,

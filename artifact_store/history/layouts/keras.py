@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 
-from artifact_store.history.layouts.content import Fault, direct_names, files_at, kind, read_object
+from artifact_store.history.layouts.content import Fault, direct_names, files_at, read_object
 from artifact_store.history.layouts.weights import invert
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
 HDF5 = re.compile(r"(?i)(?!tf_model[-.]).*(?:model|weights|checkpoint|ckpt).*\.(?:h5|hdf5)", re.DOTALL)
 """Those of transformers' TensorFlow models (tf_model.h5) are another layout's."""
 
+PIECE = re.compile(r"(.+)_\d{5}\.weights\.h5", re.DOTALL)
 WEIGHTS = ".weights.h5"
 INDEX = ".weights.json"
 BESIDE = ("config.json", "metadata.json", "task.json", "preprocessor.json", "tokenizer.json")
@@ -27,10 +28,15 @@ def _marks(folder: Folder) -> bool:
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     names = direct_names(folder)
+    pieces: dict[str, list[str]] = {}
+    for name in names:
+        if match := PIECE.fullmatch(name):
+            pieces.setdefault(match[1], []).append(name)
     sets: list[ModelSet] = []
     taken: set[str] = set()
     for index in (name for name in names if name.endswith(INDEX)):
-        found = yield from _sharded(folder, index, names)
+        stem = index.removesuffix(INDEX)
+        found = yield from _sharded(folder, stem, pieces.get(stem, []))
         sets.append(found)
         taken.update(found.members, found.leftovers)
     for name in names:
@@ -43,18 +49,12 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     return sets
 
 
-def _sharded(folder: Folder, index: str, names: list[str]) -> Reading[ModelSet]:
-    stem = index.removesuffix(INDEX)
-    pieces = [name for name in names if re.fullmatch(rf"{re.escape(stem)}_\d{{5}}\.weights\.h5", name)]
+def _sharded(folder: Folder, stem: str, pieces: list[str]) -> Reading[ModelSet]:
+    index = f"{stem}{INDEX}"
     problems: tuple[str, ...] = ()
     try:
         content = yield from read_object(folder, index)
-        weight_map = content.get("weight_map")
-        if not isinstance(weight_map, dict) or not weight_map:
-            raise Fault(
-                f"{index} names no files: its weight_map is {kind(weight_map) if weight_map != {} else 'empty'}"
-            )
-        named = sorted(invert(weight_map, index, "h5"))
+        named = sorted(invert(content.get("weight_map"), index, "h5"))
     except Fault as fault:
         named, problems = pieces, (str(fault),)
     return ModelSet(

@@ -24,7 +24,7 @@ from artifact_store.history.layouts.content import (
     shown,
 )
 from artifact_store.history.layouts.dcp import CLOSING, COMMON
-from artifact_store.history.layouts.naming import MOST_NUMBERS, listed
+from artifact_store.history.layouts.naming import MOST_NUMBERS, listed, told
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
 TRACKER: Final = "latest_checkpointed_iteration.txt"
@@ -115,13 +115,14 @@ def _ranks(folder: Folder) -> ModelSet | None:
     if len(shapes) > 1:
         every = [name for ranks in shapes.values() for name in ranks.values()]
         warnings = (f"ranks are counted in {len(shapes)} ways, left by saves of other parallel sizes: {listed(every)}",)
+    named, rest = told(missing)
     return ModelSet(
         layout=LAYOUT.name,
         prefix=folder.prefix,
         members=tuple(sorted(paths)),
         others=tuple(name for name in direct_names(folder) if name not in {CLOSING, COMMON, TRACKER}),
-        missing=tuple(missing),
-        problems=tuple(problems),
+        missing=named,
+        problems=(*problems, *rest),
         warnings=warnings,
     )
 

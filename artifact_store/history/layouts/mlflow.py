@@ -13,6 +13,7 @@ from typing import Any
 from artifact_store.history.layouts.content import (
     MEMBERS,
     Fault,
+    holds_weights,
     inner_path,
     is_marker,
     read_text,
@@ -83,12 +84,14 @@ def _model(folder: Folder) -> Reading[ModelSet]:
         problems.append(str(fault))
         named.clear()
     members, found = [], set()
-    for path in folder.files:
+    for path in sorted(folder.files):
         owner = None if is_marker(path) else _owner(path, named)
-        if owner is not None:
+        if owner is None:
+            continue
+        found.add(owner)
+        # Configs and code in a flavor's folder are mended alone, which makes no mix of two saves.
+        if path == owner or holds_weights(path):
             members.append(path)
-            found.add(owner)
-    members.sort()
     taken = {MODEL, *members}
     return ModelSet(
         layout="mlflow",
@@ -107,8 +110,9 @@ def _flavors(content: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     flavors = content.get("flavors")
     if not isinstance(flavors, dict) or not flavors:
         raise Fault(f"{MODEL} names no flavors")
-    if strange := next((name for name, flavor in flavors.items() if not isinstance(flavor, dict)), None):
-        raise Fault(f"{MODEL} describes the flavor {shown(str(strange))} by no mapping")
+    for name, flavor in flavors.items():
+        if not isinstance(flavor, dict):
+            raise Fault(f"{MODEL} describes the flavor {shown(str(name))!r} by no mapping")
     return flavors
 
 

@@ -14,6 +14,9 @@ from artifact_store.formats.source import Fault as FormatFault
 from artifact_store.history.layouts.content import MEMBERS, Fault, direct_names, inner_path, read, shown
 from artifact_store.history.sets import SMALL, Folder, Layout, Missing, ModelSet, Reading
 
+DATA = re.compile(r"(.+\.onnx)[._]data(?:_\d+)?|(.+)\.data", re.DOTALL)
+"""Files of tensors, as torch (.data) and optimum (_data) name them after their graph."""
+
 GRAPHS = 100
 """Graphs of one folder that are read; an export with all its quantisations has about twenty."""
 
@@ -24,20 +27,24 @@ def _marks(folder: Folder) -> bool:
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     names = direct_names(folder)
+    data = _data(names)
     sets = []
     for number, name in enumerate(name for name in names if name.endswith(".onnx")):
         if number < GRAPHS and folder.files[name].size <= SMALL:
-            found = yield from _read(folder, name, _data(names, name))
+            found = yield from _read(folder, name, data.get(name, []))
         else:
-            found = _unread(folder, name, _data(names, name))
+            found = _unread(folder, name, data.get(name, []))
         sets.append(found)
     return sets
 
 
-def _data(names: list[str], graph: str) -> list[str]:
-    """Files named after the graph, as torch (.data) and optimum (_data) name them."""
-    pattern = re.compile(rf"{re.escape(graph)}[._]data(?:_\d+)?|{re.escape(graph.removesuffix('.onnx'))}\.data")
-    return [name for name in names if pattern.fullmatch(name)]
+def _data(names: list[str]) -> dict[str, list[str]]:
+    """Graph -> files named after it."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        if match := DATA.fullmatch(name):
+            found.setdefault(match[1] or f"{match[2]}.onnx", []).append(name)
+    return found
 
 
 def _read(folder: Folder, name: str, data: list[str]) -> Reading[ModelSet]:

@@ -45,6 +45,7 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
         missing=tuple(missing),
         problems=tuple(problems),
         warnings=tuple(warnings),
+        sharded=False,
     )
     return [found]
 

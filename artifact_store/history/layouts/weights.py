@@ -142,6 +142,7 @@ def _set(folder: Folder, layout: str, group: Group, others: tuple[str, ...]) -> 
         members.update(group.shard_names)
         if not group.indexes:
             missing += _unindexed(group, problems)
+    readers = _readers(group, indexes)
     return ModelSet(
         layout=layout,
         prefix=folder.prefix,
@@ -153,35 +154,38 @@ def _set(folder: Folder, layout: str, group: Group, others: tuple[str, ...]) -> 
         tensors=tensors,
         problems=tuple(problems),
         warnings=tuple(_warnings(folder, group, indexes, leftovers)),
-        sharded=bool(group.indexes or group.shards),
-        readers=_readers(group, indexes),
+        sharded=bool(group.indexes or group.shards) and not readers,
+        readers=readers,
         leftovers=tuple(leftovers),
     )
 
 
 def _read_index(folder: Folder, path: str, suffix: str) -> Reading[Index]:
     content = yield from read_object(folder, path)
-    weight_map = content.get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        what = "is empty" if weight_map == {} else f"is {kind(weight_map)}"
-        raise Fault(f"{path} names no files: its weight_map {what}")
-    return Index(invert(weight_map, path, suffix), _total(content))
+    return Index(invert(content.get("weight_map"), path, suffix), _total(content))
 
 
-def invert(weight_map: Mapping[str, Any], path: str, suffix: str) -> dict[str, frozenset[str]]:
-    """Tensor -> file (or a list of files) becomes file -> tensors. Raises Fault for what is no such file."""
+def invert(weight_map: Any, path: str, suffix: str) -> dict[str, frozenset[str]]:
+    """Tensor -> file (or a list of files) of the index at `path` becomes file -> tensors; at least one file.
+
+    Raises Fault where it is no such map, or names what is no .`suffix` file in the folder.
+    """
+    if not isinstance(weight_map, dict):
+        raise Fault(f"{shown(path)} names no files: its weight_map is {kind(weight_map)}")
     by_file: dict[str, set[str]] = {}
     for tensor, value in weight_map.items():
         for named in value if isinstance(value, list) else [value]:
             if not isinstance(named, str) or named not in by_file:
                 file = inner_path(named, path)
                 if not file.endswith(f".{suffix}"):
-                    raise Fault(f"{path} names {shown(file)}, which is no .{suffix} file")
+                    raise Fault(f"{shown(path)} names {shown(file)}, which is no .{suffix} file")
                 if file not in by_file and len(by_file) == MEMBERS:
-                    raise Fault(f"{path} names more than {MEMBERS:,} files")
+                    raise Fault(f"{shown(path)} names more than {MEMBERS:,} files")
             else:
                 file = named
             by_file.setdefault(file, set()).add(tensor)
+    if not by_file:
+        raise Fault(f"{shown(path)} names no files: its weight_map is empty")
     return {file: frozenset(tensors) for file, tensors in by_file.items()}
 
 
@@ -199,14 +203,14 @@ def _unindexed(group: Group, problems: list[str]) -> list[Missing]:
         counts = " and ".join(f"of {count}" for count in sorted(group.shards))
         problems.append(f"shards of {len(group.shards)} saves ({counts}) and no index that says which is meant")
     for count, numbers in sorted(group.shards.items()):
-        absent, fault = gaps(numbers, count)
+        absent, fault = uncounted(numbers, count)
         if fault:
             problems.append(fault)
         missing += [Missing(path, numbers[min(numbers)]) for path in absent]
     return missing
 
 
-def gaps(numbers: Mapping[int, str], count: int) -> tuple[list[str], str]:
+def uncounted(numbers: Mapping[int, str], count: int) -> tuple[list[str], str]:
     """(names of the absent of the files 1..count, what is wrong with the numbers or ""). numbers: number -> name."""
     witness = numbers[min(numbers)]
     if count > MEMBERS:

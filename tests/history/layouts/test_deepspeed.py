@@ -97,6 +97,14 @@ def test_a_name_that_claims_a_million_ranks_is_a_problem_and_counts_nothing_out(
     )
 
 
+def test_a_name_that_claims_50_000_ranks_names_the_first_thousand():
+    found = only(LAYOUT, {"mp_rank_00_model_states.pt": 1, "zero_pp_rank_49999_mp_rank_00_optim_states.pt": 1})
+    assert len(found.missing) == 1_000
+    assert found.problems == (
+        "48,999 more files are missing, the first of them zero_pp_rank_1000_mp_rank_00_optim_states.pt",
+    )
+
+
 RUN = {f"global_step100/{name}": size for name, size in ZERO_2.items()} | {"zero_to_fp32.py": 30}
 
 

@@ -63,6 +63,7 @@ def test_a_pipeline_is_the_weights_indexes_and_configs_of_its_components():
                 "vae/config.json",
                 "README.md",
             ),
+            sharded=False,
             tensors={UNET[0]: frozenset({"t1"}), UNET[1]: frozenset({"t2"})},
         )
     ]

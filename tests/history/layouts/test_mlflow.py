@@ -83,8 +83,13 @@ def test_a_flavors_folder_is_all_files_below_it_and_no_sibling_that_shares_its_s
         "conda.yaml": 9,
     }
     found = only(LAYOUT, files)
-    assert found.members == ("components/tokenizer/tokenizer.json", "model/config.json", "model/model.safetensors")
-    assert found.others == ("conda.yaml", "model_old/model.safetensors")
+    assert found.members == ("model/model.safetensors",)
+    assert found.others == (
+        "components/tokenizer/tokenizer.json",
+        "conda.yaml",
+        "model/config.json",
+        "model_old/model.safetensors",
+    )
     assert (found.missing, found.warnings, found.problems) == ((), (), ())
 
 
@@ -121,9 +126,16 @@ flavors:
 """
     files = {"MLmodel": content, "artifacts/weights.pth": 9, "code/pkg/__init__.py": 0, "python_model.pkl": 9}
     found = only(LAYOUT, files)
-    assert found.members == ("artifacts/weights.pth", "code/pkg/__init__.py", "python_model.pkl")
-    assert found.may_be_empty == frozenset({"code/pkg/__init__.py"})
+    assert found.members == ("artifacts/weights.pth", "python_model.pkl")
+    assert found.others == ("code/pkg/__init__.py",)
     assert found.problems == found.warnings == ()
+
+
+def test_a_text_that_a_flavor_names_itself_is_a_member_and_may_be_empty():
+    found = only(LAYOUT, {"MLmodel": flavor("model.json"), "model.json": 9})
+    assert (found.members, found.may_be_empty) == (("model.json",), frozenset())
+    found = only(LAYOUT, {"MLmodel": flavor("prompt.txt"), "prompt.txt": 0})
+    assert (found.members, found.may_be_empty) == (("prompt.txt",), frozenset({"prompt.txt"}))
 
 
 def test_fewer_bytes_than_were_saved_are_a_problem_and_more_are_none():
@@ -154,7 +166,8 @@ def flavor(path):
         (b"\x00\xff", "MLmodel is no YAML: "),
         (b"artifact_path: model", "MLmodel names no flavors"),
         (b"flavors: {}", "MLmodel names no flavors"),
-        (b"flavors:\n  sklearn: 7", "MLmodel describes the flavor sklearn by no mapping"),
+        (b"flavors:\n  sklearn: 7", "MLmodel describes the flavor 'sklearn' by no mapping"),
+        (b"flavors:\n  '':", "MLmodel describes the flavor '' by no mapping"),
         (flavor("/etc/passwd"), "MLmodel names /etc/passwd, which is no path inside the folder"),
         (flavor("../other/model.pkl"), "MLmodel names ../other/model.pkl, which is no path inside the folder"),
         (flavor("[a, b]"), "MLmodel names a list where a path belongs"),

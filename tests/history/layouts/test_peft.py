@@ -23,6 +23,7 @@ def test_an_adapter_is_its_weights_its_config_and_the_files_beside():
             indexes=("adapter_config.json",),
             others=("README.md", "tokenizer.json"),
             warnings=(NEEDS,),
+            sharded=False,
         )
     ]
     assert asked == ["adapter_config.json"]

@@ -78,6 +78,7 @@ def test_a_single_file_beside_an_index_is_named_with_what_each_loader_takes():
         "vLLM with runai_streamer": "every .safetensors file",
     }
     assert found.members == (*shards("model", 2), "model.safetensors")
+    assert not found.sharded, "what two readers take is not one save"
 
 
 def test_a_stale_index_whose_shards_are_gone_still_divides_loaders():
@@ -204,6 +205,7 @@ def test_folders_with_other_names_hold_no_such_model(names):
         (b"[]", f"{INDEX} holds no JSON object but a list"),
         (b"{}", f"{INDEX} names no files: its weight_map is null"),
         (b'{"weight_map": []}', f"{INDEX} names no files: its weight_map is a list"),
+        (b'{"weight_map": {"t": []}}', f"{INDEX} names no files: its weight_map is empty"),
         (b'{"weight_map": {}}', f"{INDEX} names no files: its weight_map is empty"),
         (b'{"weight_map": {"t": 7}}', f"{INDEX} names a number where a path belongs"),
         (index({"t": "/etc/x.safetensors"}), f"{INDEX} names /etc/x.safetensors, which is no path inside the folder"),
