@@ -1,4 +1,4 @@
-"""Carrying a plan out: copies first, then deletes.
+"""Carrying a plan out: members, indexes, pointers; then what was not there is hidden, the other way round.
 
 Owns the order of writes, the journal, stopping, and the report; the writes themselves are in `writes`. A key that fails
 does not keep the others from being done. Refuses to write where a write would destroy (versioning off), and to begin
@@ -7,7 +7,7 @@ what cannot end (versions in an archive class).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from artifact_store.restore.destination import InPlace, ToBucket, ToFolder
 from artifact_store.restore.folder import fetch, held_by
 from artifact_store.restore.holding import holding
 from artifact_store.restore.journal import Journal
+from artifact_store.restore.models import REMOVAL_RANKS, Order, removal_rank
 from artifact_store.restore.plan import KEYS_A_DELETE, Action, Step
 from artifact_store.restore.planfile import Plan
 from artifact_store.restore.writes import Kind, Numbered, Outcome, Writes
@@ -167,6 +168,9 @@ class _Run:
         self.written = self.already = self.bytes = self.seen_bytes = 0
         self.failed: list[tuple[str, str]] = []
         self.conflicts: list[tuple[str, str]] = []
+        self.order = Order(plan.header.models)
+        self.later: dict[int, list[Numbered]] = {1: [], 2: []}
+        self.copies_known = self.deletes_known = False
 
     def run(self) -> Report:
         interrupted = True
@@ -175,9 +179,7 @@ class _Run:
             if isinstance(destination, ToFolder):
                 self._downloads(destination.path)
             else:
-                self._copies()
-                self._undeletes()
-                self._deletes()
+                self._in_stages()
             interrupted = self.stop.is_set()
         except KeyboardInterrupt:
             # Told in the report, since what was done until now is what the user needs to know.
@@ -208,17 +210,62 @@ class _Run:
             else:
                 yield number, step
 
+    def _staged(self, action: Action) -> Iterator[Numbered]:
+        """Those of the first stage; what belongs to a later one is kept for it."""
+        for number, step in self._todo(action):
+            rank = self.order.rank(step.key)
+            if rank:
+                self.later[rank].append((number, step))
+            else:
+                yield number, step
+
+    def _not_held_back(self, steps: Iterable[Numbered]) -> Iterator[Numbered]:
+        """Those whose model's earlier stages are done; the others fail."""
+        for number, step in steps:
+            reason = self.order.held_back(step.key)
+            if reason:
+                self._count(Outcome(Kind.FAILED, number, step, reason))
+            else:
+                yield number, step
+
+    def _in_stages(self) -> None:
+        """Members, then what lists them, then what points at them; a stage begins when S3 has confirmed the one before.
+        What is hidden goes the other way round."""
+        self._copies(self._staged(Action.COPY))
+        self._undeletes(self._staged(Action.UNDELETE))
+        for rank in sorted(self.later):
+            steps = [numbered for numbered in self.later[rank] if not self.stop.is_set()]
+            self._copies(self._not_held_back(n for n in steps if n[1].action is Action.COPY))
+            self._undeletes(self._not_held_back(n for n in steps if n[1].action is Action.UNDELETE))
+        for rank in range(REMOVAL_RANKS):
+            self._deletes(self._removals(rank))
+
+    def _removals(self, rank: int) -> Iterator[Numbered]:
+        if not self.plan.summary.counts[Action.DELETE]:
+            return
+        for number, step in self.plan.numbered(Action.DELETE):
+            if self.stop.is_set():
+                return
+            if removal_rank(step.key) != rank:
+                continue
+            reason = self.order.removal_held_back(step.key)
+            if self.journal.done(number):
+                self._count(Outcome(Kind.ALREADY, number, step))
+            elif reason:
+                self._count(Outcome(Kind.FAILED, number, step, reason))
+            else:
+                yield number, step
+
     def _downloads(self, root: Path) -> None:
         source = self.plan.header.bucket
         jobs = ((held_by(step), fetch(source, number, step, root)) for number, step in self._todo(Action.COPY))
         self._drain([outcome] for outcome in self.s3.run(holding(jobs)))
 
-    def _copies(self) -> None:
-        todo = self._todo(Action.COPY)
+    def _copies(self, todo: Iterator[Numbered]) -> None:
         left: list[Numbered] = []
-        known = False
-        probes = PROBES
-        for number, step in islice(todo, SEARCHED):
+        known = self.copies_known
+        probes = 0 if known else PROBES
+        for number, step in islice(todo, SEARCHED if probes else 0):
             if not self.writes.can_probe(step):
                 left.append((number, step))
                 continue
@@ -231,18 +278,18 @@ class _Run:
                 self._count(outcome)
             if known or outcome.kind is Kind.WRITTEN or not probes:
                 break
+        self.copies_known = known
         jobs = (self.writes.copy(number, step, look=not known) for number, step in chain(left, todo))
         self._drain([outcome] for outcome in self.s3.run(jobs))
 
-    def _undeletes(self) -> None:
-        jobs = (self.writes.undelete(number, step) for number, step in self._todo(Action.UNDELETE))
+    def _undeletes(self, todo: Iterator[Numbered]) -> None:
+        jobs = (self.writes.undelete(number, step) for number, step in todo)
         self._drain([outcome] for outcome in self.s3.run(jobs))
 
-    def _deletes(self) -> None:
-        todo = self._todo(Action.DELETE)
-        known = False
+    def _deletes(self, todo: Iterator[Numbered]) -> None:
+        known = self.deletes_known
         left: list[Numbered] = []
-        for number, step in islice(todo, PROBES):
+        for number, step in islice(todo, 0 if known else PROBES):
             outcome = self._one(self.writes.probe_delete(number, step))
             known = outcome.kind is Kind.UNPROVED
             if known:
@@ -251,6 +298,7 @@ class _Run:
             self._count(outcome)
             if outcome.kind is Kind.WRITTEN:
                 break
+        self.deletes_known = known
         size = KEYS_A_DELETE if known else LOOKED_AT_TOGETHER
         batches = _batches(chain(left, todo), size)
         self._drain(self.s3.run(self.writes.delete(batch, look=not known) for batch in batches))
@@ -270,8 +318,10 @@ class _Run:
         step = outcome.step
         if outcome.kind is Kind.FAILED:
             self.failed.append((step.key, outcome.reason))
+            self.order.failed(step.key)
         elif outcome.kind is Kind.CONFLICT:
             self.conflicts.append((step.key, outcome.reason))
+            self.order.failed(step.key)
         else:
             if not self.journal.done(outcome.number):
                 self.journal.record(outcome.number, step.key, outcome.version_id)

@@ -187,6 +187,8 @@ INDEX_NAMES = re.compile(
 )
 POINTER_NAMES = re.compile(r"latest|latest_universal|latest_checkpointed_iteration\.txt|checkpoint|config\.pbtxt")
 
+REMOVAL_RANKS = 3
+
 
 def removal_rank(key: str) -> int:
     """0 for what points at others, 1 for what lists others, 2 for the rest: the order in which keys are hidden. By

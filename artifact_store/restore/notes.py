@@ -30,8 +30,10 @@ def holders(header: Header) -> Iterator[tuple[str, str]]:
     bucket = header.bucket if isinstance(destination, InPlace) else destination.bucket
     place = f"s3://{bucket}/{prefix}"
     yield (
-        "copies made with aws s3 sync: it skips files of the same size that are newer on S3, and keeps what was hidden "
-        "unless --delete is added",
+        (
+            "copies made with aws s3 sync: it skips files of the same size that are newer on S3, and keeps what was "
+            "hidden unless --delete is added"
+        ),
         shlex.join(["aws", "s3", "sync", place, "DIR", "--exact-timestamps"]),
     )
     yield (

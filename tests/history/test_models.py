@@ -2,98 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import save as safetensors
 
 from artifact_store.history import models
-from artifact_store.history.layouts import transformers
 from artifact_store.history.listing import list_histories
-from artifact_store.history.models import Candidate, Finder, Verdict
+from artifact_store.history.models import Finder, Verdict
 from artifact_store.history.scope import parse_scope
 from artifact_store.history.state import UNSETTLED_WINDOW
 from artifact_store.history.verdict import Condition
 from artifact_store.s3 import operations as op
+from tests.history.saver import INDEX, LAYOUTS, PREFIX, T0, Model, index, name, shard
 from tests.restore.memory import MemoryS3
-
-LAYOUTS = (transformers.LAYOUT,)
-T0 = 1_000_000
-PREFIX = "models/m/"
-INDEX = "model.safetensors.index.json"
-
-
-def name(number: int, count: int) -> str:
-    return f"model-{number + 1:05}-of-{count:05}.safetensors"
-
-
-def shard(number: int, step: int) -> bytes:
-    return safetensors({f"t{number}": np.full(64, step, np.float32)})
-
-
-def index(count: int) -> bytes:
-    weights = {f"t{number}": name(number, count) for number in range(count)}
-    return json.dumps({"metadata": {"total_size": 256 * count}, "weight_map": weights}).encode()
-
-
-@dataclass
-class Model:
-    """Writes a sharded model into a model of S3. truth: (file, save, when it became visible)."""
-
-    count: int
-    s3: MemoryS3 = field(default_factory=MemoryS3)
-    truth: list[tuple[str, int, float]] = field(default_factory=list)
-
-    def write(self, path: str, data: bytes, step: int, began: float, ended: float, *, whole: bool = False) -> None:
-        self.s3.clock = ended
-        if whole:
-            self.s3.put(PREFIX + path, data, time=ended)
-        else:
-            self.s3.put_parts(PREFIX + path, [data[:100], data[100:]], began=int(began))
-        self.truth.append((path, step, ended))
-
-    def save(self, step: int, began: float, *, only: int | None = None, seconds: float = 2) -> float:
-        """Shards one after the other, then the index; `only` so many shards and no index. Returns when it ended."""
-        now = began
-        for number in range(self.count if only is None else only):
-            self.write(name(number, self.count), shard(number, step), step, now, now + seconds)
-            now += seconds
-        if only is None:
-            self.write(INDEX, index(self.count), step, now, now + 1, whole=True)
-            now += 1
-        return now
-
-    def candidate(self) -> Candidate:
-        finder = Finder(parse_scope("s3://bkt"), LAYOUTS)
-        found: list[Candidate] = []
-        for history in list_histories(self.s3, "bkt"):
-            found += finder.see(history, changed=True)
-        found += finder.end()
-        (one,) = found
-        return one
-
-    def verdict(self, instant: float) -> Verdict:
-        (found,) = self.s3.run([models.assess("bkt", self.candidate(), instant)])
-        (verdict,) = found
-        return verdict
-
-    def visible(self, instant: float) -> dict[str, int]:
-        """File -> the save whose content a reader saw at the end of that second."""
-        seen: dict[str, tuple[float, int]] = {}
-        for path, step, ended in self.truth:
-            if int(ended) <= int(instant) and (path not in seen or seen[path][0] <= ended):
-                seen[path] = ended, step
-        return {path: step for path, (_, step) in seen.items()}
-
-    def was_whole(self, instant: float) -> bool:
-        seen = self.visible(instant)
-        shards = [seen.get(name(number, self.count)) for number in range(self.count)]
-        return INDEX in seen and None not in shards and len(set(shards)) == 1
 
 
 def test_a_model_is_whole_after_its_save_and_the_reads_are_few() -> None:
@@ -103,7 +26,7 @@ def test_a_model_is_whole_after_its_save_and_the_reads_are_few() -> None:
     verdict = model.verdict(end + UNSETTLED_WINDOW)
     assert (verdict.condition, verdict.reasons) == (Condition.WHOLE, ())
     assert (verdict.found.layout, verdict.found.prefix, verdict.title) == ("transformers", PREFIX, PREFIX)
-    assert verdict.size == sum(len(shard(n, 1)) for n in range(3)) + len(index(3))
+    assert verdict.size == sum(len(shard(n, 1)) for n in range(3)) + len(index(3, 1))
     reads = [sent for sent in model.s3.sent if isinstance(sent, op.GetObject)]
     assert len(reads) == 3 + 1
 

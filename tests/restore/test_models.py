@@ -1,0 +1,274 @@
+"""A model comes back whole or not at all, and no reader ever finds a restored index over members of another save."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from artifact_store.errors import Refused, S3Error
+from artifact_store.history.scope import parse_scope
+from artifact_store.history.state import UNSETTLED_WINDOW
+from artifact_store.history.verdict import Condition
+from artifact_store.restore.apply import apply
+from artifact_store.restore.models import NotWhole, Order, PlannedModel, removal_rank
+from artifact_store.restore.plan import Action, PlanOptions
+from artifact_store.restore.planfile import Plan, read_plan
+from artifact_store.restore.planner import make_plan
+from artifact_store.restore.verify import verify
+from artifact_store.s3 import operations as op
+from tests.history.saver import INDEX, PREFIX, T0, Model, index, name, shard
+from tests.restore.memory import MemoryS3
+from tests.restore.support import SMALL
+
+LATER = T0 + 90_000
+
+
+def plan(s3: MemoryS3, folder: Path, instant: float, models: str = "whole", address: str = "s3://bkt") -> Plan:
+    path = folder / f"plan-{len(list(folder.iterdir()))}"
+    return make_plan(s3, parse_scope(address), instant, path, options=PlanOptions(models=models))
+
+
+def shown(s3: MemoryS3, prefix: str = PREFIX) -> dict[str, bytes]:
+    return {key[len(prefix) :]: data for key, data in s3.contents().items() if key.startswith(prefix)}
+
+
+def saved(count: int, step: int) -> dict[str, bytes]:
+    return {INDEX: index(count, step), **{name(n, count): shard(n, step) for n in range(count)}}
+
+
+@pytest.fixture
+def model() -> Model:
+    """Two whole saves; between them one that was cut off after two of three shards."""
+    made = Model(3)
+    made.save(1, T0)
+    made.save(2, T0 + 10_000, only=2)
+    made.save(3, T0 + 30_000)
+    made.s3.clock = LATER
+    return made
+
+
+FIRST_END, THIRD_END = T0 + 7, T0 + 30_007
+BROKEN = T0 + 20_000
+
+
+def test_what_is_no_model_is_refused_with_the_reason_and_both_good_instants(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(NotWhole) as error:
+        plan(model.s3, tmp_path, BROKEN)
+    assert error.value.exit_code == 4
+    assert list(tmp_path.iterdir()) == []
+    first, second, last = str(error.value).splitlines()
+    assert first.startswith("models/m/ (transformers) is incomplete at 1970-01-12T19:20:00Z: files of two saves: ")
+    assert second == "  newest whole at or before: 1970-01-12T13:46:47Z; first whole after: 1970-01-12T22:06:47Z"
+    assert last.startswith("nothing was written; ")
+    assert (error.value.verdicts[0].before, error.value.verdicts[0].after) == (FIRST_END, THIRD_END)
+
+
+def test_the_nearest_whole_save_is_taken_for_that_model_alone(model: Model, tmp_path: Path) -> None:
+    model.s3.put("models/notes.txt", b"old", time=T0 + 1)
+    model.s3.put("models/notes.txt", b"at T", time=T0 + 15_000)
+    model.s3.put("models/notes.txt", b"new", time=T0 + 40_000)
+    made = plan(model.s3, tmp_path, BROKEN, "nearest")
+    (planned,) = made.header.models
+    assert (planned.title, planned.condition, planned.instant) == (PREFIX, "whole", FIRST_END)
+    assert apply(model.s3, made, options=SMALL).complete
+    assert verify(model.s3, made).proved
+    assert shown(model.s3) == saved(3, 1)
+    assert model.s3.contents()["models/notes.txt"] == b"at T"
+
+
+def test_exactly_the_instant_comes_back_where_that_is_asked_and_the_plan_says_what_it_is(
+    model: Model, tmp_path: Path
+) -> None:
+    made = plan(model.s3, tmp_path, BROKEN, "as-is")
+    assert [(one.condition, one.instant) for one in read_plan(made.path).header.models] == [("incomplete", BROKEN)]
+    assert apply(model.s3, made, options=SMALL).complete
+    mixed = {name(0, 3): shard(0, 2), name(1, 3): shard(1, 2), name(2, 3): shard(2, 1), INDEX: index(3, 1)}
+    assert shown(model.s3) == mixed
+
+
+def test_a_model_that_was_never_whole_is_refused_even_where_the_nearest_is_asked_for(tmp_path: Path) -> None:
+    model = Model(3)
+    model.save(1, T0, only=2)
+    model.s3.clock = LATER
+    model.s3.delete(PREFIX + name(0, 3))
+    with pytest.raises(NotWhole, match="it is whole at no other instant"):
+        plan(model.s3, tmp_path, T0 + 50_000, "nearest")
+
+
+def test_a_model_that_the_restore_does_not_touch_is_not_judged(tmp_path: Path) -> None:
+    model = Model(3)
+    model.save(1, T0, only=2)
+    model.s3.put("other/file.txt", b"1", time=T0)
+    model.s3.put("other/file.txt", b"2", time=T0 + 80_000)
+    model.s3.clock = LATER
+    model.s3.sent.clear()
+    made = plan(model.s3, tmp_path, T0 + 50_000)
+    assert made.summary.counts[Action.COPY] == 1
+    assert made.header.models == ()
+    assert not any(isinstance(sent, op.GetObject) for sent in model.s3.sent)
+
+
+def test_another_place_gets_whole_models_only(model: Model, tmp_path: Path) -> None:
+    from artifact_store.restore.destination import parse_destination
+
+    for to in ("s3://bkt/elsewhere", str(tmp_path / "out")):
+        with pytest.raises(NotWhole):
+            make_plan(
+                model.s3, parse_scope("s3://bkt/models/m"), BROKEN, tmp_path / "p", destination=parse_destination(to)
+            )
+
+
+def writes(s3: MemoryS3) -> list[str]:
+    """Keys in the order in which they were written or hidden."""
+    done: list[str] = []
+    for sent in s3.sent:
+        if isinstance(sent, op.CopyObject | op.CompleteMultipartUpload):
+            done.append(sent.key)
+        elif isinstance(sent, op.DeleteObjects):
+            done += [line.key for line in sent.keys]
+    return done
+
+
+def test_members_come_before_the_index_and_what_points_is_hidden_first(tmp_path: Path) -> None:
+    model = Model(2)
+    model.save(1, T0)
+    model.save(2, T0 + 10_000)
+    for stray in ("latest", "pytorch_model.bin.index.json", "pytorch_model-00001-of-00001.bin"):
+        model.s3.put(PREFIX + stray, b"x", time=T0 + 20_000)
+    model.s3.clock = LATER
+    made = plan(model.s3, tmp_path, T0 + 5000)
+    model.s3.sent.clear()
+    assert apply(model.s3, made, options=SMALL).complete
+    order = list(dict.fromkeys(key[len(PREFIX) :] for key in writes(model.s3)))
+    assert set(order[:2]) == {name(0, 2), name(1, 2)}
+    assert order[2:] == [INDEX, "latest", "pytorch_model.bin.index.json", "pytorch_model-00001-of-00001.bin"]
+
+
+def test_a_model_that_cannot_be_completed_keeps_its_index_and_strays_and_the_others_go_on(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    good, bad = Model(2, s3, prefix="a/good/"), Model(2, s3, prefix="a/bad/")
+    for model in (good, bad):
+        model.save(1, T0)
+    for model in (good, bad):
+        model.save(2, T0 + 10_000)
+        s3.put(f"{model.prefix}stray.bin", b"x", time=T0 + 20_000)
+    s3.clock = LATER
+    made = plan(s3, tmp_path, T0 + 5000)
+
+    def refuse(sent: op.Operation) -> None:
+        if isinstance(sent, op.CopyObject | op.CreateMultipartUpload) and sent.key == f"a/bad/{name(1, 2)}":
+            raise S3Error("no", status=400, code="InvalidRequest")
+
+    s3.before = refuse
+    report = apply(s3, made, options=SMALL)
+    held = f"left as it is, since a/bad/{name(1, 2)} of the same model could not be restored"
+    assert dict(report.failed) == {
+        f"a/bad/{name(1, 2)}": "no",
+        f"a/bad/{INDEX}": held,
+        "a/bad/stray.bin": held,
+    }
+    assert shown(s3, "a/good/") == saved(2, 1)
+    assert shown(s3, "a/bad/")[INDEX] == index(2, 2)
+    assert "stray.bin" in shown(s3, "a/bad/")
+    s3.before = lambda sent: None
+    assert apply(s3, made, options=SMALL).complete
+    assert shown(s3, "a/bad/") == saved(2, 1)
+
+
+@settings(max_examples=60)
+@given(st.integers(2, 4), st.integers(0, 40), st.booleans(), st.integers(0, 5))
+def test_interrupted_anywhere_no_restored_index_stands_over_members_of_another_save(
+    count: int, at: int, honours: bool, seed: int
+) -> None:
+    model = Model(count, MemoryS3(honours=honours, seed=seed))
+    model.save(1, T0)
+    model.save(2, T0 + 10_000)
+    model.s3.clock = LATER
+    with TemporaryDirectory() as folder:
+        made = plan(model.s3, Path(folder), T0 + 5000)
+        left = [at]
+
+        def interrupt(sent: op.Operation) -> None:
+            left[0] -= 1
+            if left[0] == -1:
+                raise KeyboardInterrupt
+
+        model.s3.before = interrupt
+        with suppress(KeyboardInterrupt):
+            apply(model.s3, made, options=SMALL)
+        model.s3.before = lambda sent: None
+        now = shown(model.s3)
+        if now[INDEX] == index(count, 1):
+            assert now == saved(count, 1)
+        assert apply(model.s3, made, options=SMALL).complete
+    assert shown(model.s3) == saved(count, 1)
+    assert model.verdict(LATER + UNSETTLED_WINDOW + 50).condition is Condition.WHOLE
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(2, 4),
+    st.lists(st.tuples(st.integers(0, 8000), st.none() | st.integers(0, 3)), min_size=1, max_size=4),
+    st.integers(0, 40_000),
+    st.sampled_from(["whole", "nearest"]),
+)
+def test_a_restore_that_succeeds_leaves_a_model_that_is_whole(
+    count: int, pushes: list[tuple[int, int | None]], after: int, wanted: str
+) -> None:
+    model, now = Model(count), float(T0)
+    for step, (pause, only) in enumerate(pushes, 1):
+        now = model.save(step, now + pause, only=None if only is None else min(only, count)) + 1
+    model.s3.clock = int(max(now, T0 + after)) + 10_000
+    model.s3.put(PREFIX + "stray.bin", b"x")
+    with TemporaryDirectory() as folder:
+        try:
+            made = plan(model.s3, Path(folder), T0 + after, wanted)
+        except Refused:
+            return
+        assert apply(model.s3, made, options=SMALL).complete
+        assert verify(model.s3, made, deep=True).wrong == ()
+    if made.header.models:
+        found = shown(model.s3)
+        steps = [step for step in range(1, len(pushes) + 1) if found == saved(count, step)]
+        assert len(steps) == 1, sorted(found)
+
+
+def test_a_plan_remembers_its_models_as_they_were_judged() -> None:
+    one = PlannedModel("m/", "fp16", "diffusers", "whole", 5.0, ("m/a",), ("m/i",), ("m/p",))
+    assert PlannedModel.from_json(json.loads(json.dumps(asdict(one)))) == one
+
+
+def test_a_file_that_is_index_of_one_model_and_member_of_another_waits_for_both() -> None:
+    inner = PlannedModel("m/in/", "", "transformers", "whole", 0.0, ("m/in/w",), ("m/in/index",))
+    outer = PlannedModel("m/", "", "mlflow", "whole", 0.0, ("m/in/w", "m/in/index"), ("m/MLmodel",))
+    order = Order([inner, outer])
+    assert [order.rank(key) for key in ("m/in/w", "m/in/index", "m/MLmodel", "x")] == [0, 1, 1, 0]
+    order.failed("m/in/w")
+    assert "m/in/w of the same model" in order.held_back("m/MLmodel")
+    assert order.removal_held_back("m/stray")
+    assert order.removal_held_back("m/in/stray")
+    assert not order.removal_held_back("m/other/stray")
+
+
+@pytest.mark.parametrize(
+    ("key", "rank"),
+    [
+        ("a/latest", 0),
+        ("checkpoint", 0),
+        ("t/config.pbtxt", 0),
+        ("m/model.safetensors.index.json", 1),
+        ("m/MLmodel", 1),
+        ("m/.metadata", 1),
+        ("m/latest/weights.bin", 2),
+        ("m/checkpoint-100.bin", 2),
+    ],
+)
+def test_what_points_is_hidden_before_what_lists_and_that_before_the_rest(key: str, rank: int) -> None:
+    assert removal_rank(key) == rank
