@@ -6,7 +6,6 @@ user the options.
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from artifact_store.errors import UsageError
-from artifact_store.history.scope import split_address
+from artifact_store.history.scope import check_destination
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,12 +170,6 @@ class Proof:
     def __post_init__(self) -> None:
         if self.no_verify and self.deep:
             raise UsageError("--deep says how to verify and --no-verify not to; leave one out")
-
-
-def check_destination(text: str) -> None:
-    """Refuse what is meant as an address and would be read as a folder. Raises UsageError."""
-    if re.match(r"s3:|[A-Za-z][A-Za-z0-9+.-]+://|arn:", text, re.IGNORECASE):
-        split_address(text)
 
 
 def grouped(command: Callable[..., R]) -> Callable[..., R]:

@@ -69,6 +69,12 @@ def parse_scope(address: str) -> Scope:
     return Scope(bucket, prefix[:-1] if raw else prefix, raw)
 
 
+def check_destination(text: str) -> None:
+    """Refuse what is meant as an address and would be read as a folder (S3://b, s3:/b, gs://b). Raises UsageError."""
+    if re.match(r"s3:|[a-z][a-z0-9+.-]+://|arn:", text, re.IGNORECASE):
+        split_address(text)
+
+
 def split_address(address: str) -> tuple[str, str]:
     """`s3://BUCKET[/REST]` -> (bucket, rest as it stands). Raises UsageError, in one line with an example."""
     if not address.startswith("s3://"):
