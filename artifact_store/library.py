@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import io
 import tempfile
-import time
-from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from artifact_store.errors import Refused
-from artifact_store.history.instant import parse_instant
-from artifact_store.history.scope import Scope, parse_scope
-from artifact_store.history.state import at, is_archived
+from artifact_store.history.instant import known, parse_instant
+from artifact_store.history.scope import Scope, check_destination, parse_scope
+from artifact_store.history.state import KeyState, at, is_archived
+from artifact_store.history.versioned import clock
 from artifact_store.restore.apply import DEFAULTS as APPLY_DEFAULTS
 from artifact_store.restore.apply import ApplyOptions, Report, apply
 from artifact_store.restore.destination import parse_destination
@@ -25,7 +26,7 @@ from artifact_store.restore.plan import DEFAULTS, PlanOptions, Step, Summary
 from artifact_store.restore.planfile import Plan, read_plan
 from artifact_store.restore.planner import make_plan
 from artifact_store.restore.verify import Verification, verify
-from artifact_store.s3.operations import Entry, GetBucketVersioning, GetObject
+from artifact_store.s3.operations import Entry, GetObject, HeadObject, ObjectHead
 from artifact_store.s3.server import Server
 
 if TYPE_CHECKING:
@@ -48,26 +49,42 @@ def open_bucket(
     """Open "s3://BUCKET[/PREFIX]" with the credentials the aws command line would use.
 
     PREFIX is a path: "models/m-1" is that key and all below "models/m-1/". Raises UsageError for a wrong address and
-    S3Error where there are no credentials. Sends nothing yet.
+    S3Error where there are no credentials. Sends nothing yet. Use it as a context manager, or close it.
     """
     from artifact_store.s3.client import connect
 
     scope = parse_scope(address)
-    return Bucket(connect(profile=profile, region=region, endpoint_url=endpoint_url), scope)
+    s3 = connect(profile=profile, region=region, endpoint_url=endpoint_url)
+    return Bucket(s3, scope, s3.close)
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket, or the part of it below a prefix."""
+    """A bucket, or the part of it below a prefix. Views and plans of it can be used until it is closed."""
 
     s3: Server
     scope: Scope
+    on_close: Callable[[], None] | None = None
+
+    def __enter__(self) -> Bucket:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self.on_close is not None:
+            self.on_close()
 
     def at(self, instant: str | float, *, settled: bool = False) -> View:
         """What was there at an instant: ISO 8601 with a zone, "@EPOCH", an age such as "2h", or epoch seconds.
 
         Inclusive: what was written in that second is there. settled: take the version before, where the one at the
-        instant may have been still uploading. Raises UsageError, S3Error.
+        instant may have been still uploading. Raises UsageError (also for the future, by the server's clock), Refused
+        where the bucket never kept versions, S3Error.
         """
         return View(self.s3, self.scope, self._seconds(instant), settled=settled)
 
@@ -84,6 +101,7 @@ class Bucket:
 
         Changes nothing. Raises UsageError, Refused (with the reason), S3Error.
         """
+        check_destination(str(to))
         seconds = self._seconds(instant)
         if path is None:
             path = Path(tempfile.mkdtemp(prefix="artifact-store-")) / "plan"
@@ -100,11 +118,22 @@ class Bucket:
         return RestorePlan(self.s3, plan)
 
     def _seconds(self, instant: str | float) -> float:
-        if not isinstance(instant, str):
-            return float(instant)
         # An age is counted from the server's clock, since its times are what the instant is compared with.
-        now: float = self.s3.call(GetBucketVersioning(self.scope.bucket)).server_time
-        return parse_instant(instant, now or time.time())
+        now = clock(self.s3, self.scope.bucket)
+        if isinstance(instant, str):
+            return parse_instant(instant, now)
+        return known(instant, now, f"time {instant!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a version carries beside its bytes. headers: of the content (content-type, cache-control, …), lower-case.
+    user: user metadata, without the x-amz-meta- prefix. checksums: algorithm to base64 value, where stored."""
+
+    content_type: str
+    headers: Mapping[str, str]
+    user: Mapping[str, str]
+    checksums: Mapping[str, str]
 
 
 class View(Mapping[str, Entry]):
@@ -121,16 +150,31 @@ class View(Mapping[str, Entry]):
 
     def entries(self) -> Iterator[Entry]:
         """The versions that stood at the instant, in key byte order, streamed. Raises S3Error."""
-        for history in self._scope.histories(self._s3):
-            then = at(history, self.instant, settled=self._settled).then
-            if then is not None:
-                yield then
+        return (state.then for state in self.states() if state.then is not None)
 
-    def __getitem__(self, key: str) -> Entry:
+    def states(self) -> Iterator[KeyState]:
+        """Every key's state, those that were absent at the instant among them, in key byte order, streamed. A state has
+        flags (Flag.UNSETTLED: may not have been visible; TIE, EDGE, REPLACED) and what is current now. Raises S3Error.
+        """
+        return (at(history, self.instant, settled=self._settled) for history in self._scope.histories(self._s3))
+
+    def state(self, key: str) -> KeyState:
+        """One key's state, as `states` tells it. KeyError where the key has no version at all. Raises S3Error."""
         from artifact_store.history.listing import list_history
 
         history = list_history(self._s3, self._scope.bucket, key) if self._scope.contains(key) else None
-        then = at(history, self.instant, settled=self._settled).then if history is not None else None
+        if history is None:
+            raise KeyError(key)
+        return at(history, self.instant, settled=self._settled)
+
+    def metadata(self, key: str) -> Metadata:
+        """Content type, headers and user metadata as they were. KeyError where it did not exist. Raises S3Error."""
+        entry = self[key]
+        head: ObjectHead = self._s3.call(HeadObject(self._scope.bucket, key, entry.version_id, checksum=True))
+        return Metadata(head.headers.get("content-type", ""), head.headers, head.metadata, head.checksums)
+
+    def __getitem__(self, key: str) -> Entry:
+        then = self.state(key).then
         if then is None:
             raise KeyError(key)
         return then

@@ -56,6 +56,79 @@ def test_an_instant_is_given_in_any_form_and_an_age_by_the_servers_clock(bucket:
     assert bucket.at(instant).instant == NOW
 
 
+@pytest.mark.parametrize(
+    ("instant", "message"),
+    [
+        (
+            NOW + 11,
+            "time 1700000011 is 2023-11-14T22:13:31Z, in the future: the server's clock says 2023-11-14T22:13:30Z",
+        ),
+        ("@1700000011", "in the future: the server's clock says 2023-11-14T22:13:30Z"),
+        (float("nan"), "time nan is no number of seconds since the epoch"),
+        (float("inf"), "time inf is no number of seconds since the epoch"),
+        (1e300, "time 1e\\+300 is in the future: the server's clock says"),
+        (-1.0, "time -1.0 lies before 1970"),
+    ],
+)
+def test_an_instant_that_has_not_been_is_refused(bucket: Bucket, instant: str | float, message: str) -> None:
+    for use in (bucket.at, bucket.plan):
+        with pytest.raises(UsageError, match=message):
+            use(instant)
+
+
+def test_a_bucket_that_never_kept_versions_is_refused(bucket: Bucket, s3: MemoryS3) -> None:
+    """Every view of its past would be wrong, and none would look so."""
+    s3.buckets["bkt"].status = ""
+    for use in (bucket.at, bucket.plan):
+        with pytest.raises(Refused, match="bucket bkt never had versioning enabled"):
+            use(T)
+    s3.buckets["bkt"].status = "Suspended"
+    assert len(bucket.at(T)) == 2
+
+
+def test_a_bucket_closes_what_it_opened_once_it_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+    with Bucket(MemoryS3(), parse_scope("s3://bkt/m"), lambda: closed.append(True)) as opened:
+        assert (opened.scope.bucket, closed) == ("bkt", [])
+    assert closed == [True]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    client = artifact_store.open_bucket("s3://bkt", region="eu-west-1", endpoint_url="http://127.0.0.1:1")
+    assert client.on_close == client.s3.close  # type: ignore[attr-defined]
+    client.close()
+
+
+def test_a_view_tells_each_keys_flags_and_what_is_there_now(bucket: Bucket, s3: MemoryS3) -> None:
+    s3.clock = NOW + 20
+    s3.put_parts("m/big", [b"x" * 5, b"y"])
+    then = bucket.at("@1700000020")
+    assert then.state("m/big").flags == {artifact_store.Flag.UNSETTLED, artifact_store.Flag.EDGE}
+    gone = then.state("m/config.json")
+    assert (gone.then, gone.now) == (None, None)
+    assert [state.key for state in then.states()] == ["m/big", "m/config.json", "m/stray", "m/weights"]
+    with pytest.raises(KeyError):
+        then.state("m/never")
+    with pytest.raises(KeyError):
+        then.state("other")
+
+
+def test_a_view_tells_what_a_version_carried(bucket: Bucket, s3: MemoryS3) -> None:
+    s3.put("m/card", b"#", headers={"content-type": "text/markdown"}, metadata={"run": "17"})
+    s3.clock += 5
+    s3.put("m/card", b"!", headers={"content-type": "text/plain"}, metadata={"run": "18"})
+    carried = bucket.at("@1700000010").metadata("m/card")
+    assert (carried.content_type, carried.user) == ("text/markdown", {"run": "17"})
+    assert carried.headers == {"content-type": "text/markdown"}
+    with pytest.raises(KeyError):
+        bucket.at(T).metadata("m/stray")
+
+
+def test_an_address_mistyped_is_no_folder(bucket: Bucket) -> None:
+    for wrong in ("S3://other/x", "s3:/other", "gs://other"):
+        with pytest.raises(UsageError, match="s3://"):
+            bucket.plan(T, to=wrong)
+
+
 def test_a_time_without_a_zone_is_refused(bucket: Bucket) -> None:
     with pytest.raises(UsageError, match="has no zone"):
         bucket.at("2023-11-14T22:13:20")

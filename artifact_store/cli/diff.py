@@ -2,74 +2,116 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
-import tempfile
-from pathlib import Path
+from collections import Counter
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from artifact_store.cli import options as opt
-from artifact_store.cli.output import emit, number, paint, printable, say, size, tell
-from artifact_store.history.instant import parse_instant, show
+from artifact_store.cli.output import number, paint, printable, say, size
+from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import parse_scope
 
 if TYPE_CHECKING:
-    from artifact_store.restore.plan import Step
+    from collections.abc import Callable, Iterator
+
+    from artifact_store.history.scope import Scope
+    from artifact_store.restore.plan import PlanOptions, Step
+    from artifact_store.s3.client import S3
 
 ABSENT = "absent"
-STYLES = {"~": "yellow", "+": "green", "-": "red"}
+STYLES = {"~": "yellow", "+": "green", "-": "red", "=": "dim"}
 REASONS = {"changed": "overwritten since", "deleted": "deleted since", "new": "not there at T"}
+DOUBTS = frozenset({"tie", "unsettled"})
+"""Flags that make it uncertain what was there at T."""
+HELD = 16 * 1024**2
+"""Bytes of lines kept in memory until all are known, since a terminal shows progress until then; the rest in a file."""
+SAME_CONTENT = frozenset({"same-etag", "same-checksum", "same-bytes"})
+"""Reasons to keep what is another version than the one at T."""
 
 
+@opt.grouped
 def diff(
     address: opt.Address,
     at: opt.At,
-    keep_new: opt.KeepNew = False,
-    include: opt.Include = None,
-    exclude: opt.Exclude = None,
-    settled: opt.Settled = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if anything would change.")] = False,
     as_json: opt.Json = False,
-    profile: opt.Profile = None,
-    region: opt.Region = None,
-    endpoint_url: opt.Endpoint = None,
+    *,
+    selection: opt.Selection,
+    target: opt.Target,
 ) -> int:
     """Show what a restore to T would change.
 
-    One line a key: ~ is changed back, + comes back, - is hidden; size now and then. With --json: key, action, reason,
-    then and now (version_id, size, etag; null where absent), flags.
+    One line a key: ~ is changed back, + comes back, - is hidden, = stays though it may not have been visible at T; size
+    now and then. With --json: key, action, reason, then and now (version_id, size, etag; null where absent), flags.
     """
     from artifact_store.cli.progress import counting
-    from artifact_store.restore.plan import Action
-    from artifact_store.restore.planner import make_plan
+    from artifact_store.history.versioned import clock
 
-    scope, instant = parse_scope(address), parse_instant(at, opt.now())
-    choices = opt.plan_options(keep_new=keep_new, settled=settled, include=include, exclude=exclude, allow_empty=True)
-    with tempfile.TemporaryDirectory() as folder, opt.Target(profile, region, endpoint_url).connect() as s3:
+    scope, moment, options = parse_scope(address), parse_moment(at), selection.plan_options()
+    signs: Counter[str] = Counter()
+    kept = rewritten = 0
+    with target.connect() as s3, SpooledTemporaryFile(HELD, "w+", encoding="utf-8", errors="backslashreplace") as held:
+        instant = moment.at(clock(s3, scope.bucket))
         with counting("comparing") as on_progress:
-            plan = make_plan(s3, scope, instant, Path(folder) / "plan", options=choices, on_progress=on_progress)
-        signs = dict.fromkeys(STYLES, 0)
-        for step in plan.steps():
-            if step.action is Action.KEEP:
-                continue
-            signs[sign(step)] += 1
-            if as_json:
-                emit(record(step))
-            else:
-                tell(line(step))
-    same = number(plan.summary.counts[Action.KEEP], "key")
+            for step in _steps(s3, scope, instant, options, on_progress):
+                mark = sign(step)
+                kept += mark == "="
+                rewritten += step.reason.value in SAME_CONTENT
+                if mark == "=" and not DOUBTS.intersection(step.flags):
+                    continue
+                signs[mark] += 1
+                held.write((json.dumps(record(step)) if as_json else line(step)) + "\n")
+        held.seek(0)
+        shutil.copyfileobj(held, sys.stdout)
+    same = f"{number(kept, 'key')} as they were"
     where = f"{printable(str(scope))} to {show(instant)}"
-    if not any(signs.values()):
-        say(f"no difference: a restore of {where} would change nothing ({same} as they were)")
-        return 0
-    parts = [f"{signs[s]:,} {word}" for s, word in (("~", "to change back"), ("+", "to bring back"), ("-", "to hide"))]
-    say(f"a restore of {where}: {', '.join(parts)}; {same} as they were")
-    return 1 if exit_code else 0
+    words = (("~", "to change back"), ("+", "to bring back"), ("-", "to hide"))
+    changes = [f"{signs[mark]:,} {word}" for mark, word in words]
+    different = any(signs[mark] for mark, _ in words)
+    if different:
+        say(f"a restore of {where}: {', '.join(changes)}; {same}")
+    else:
+        say(f"no difference: a restore of {where} would change nothing ({same})")
+    if rewritten:
+        same_content = f"{number(rewritten, 'key')} of them rewritten since with the same content"
+        say(f"  {same_content}; metadata and tags are not compared")
+    if signs["="]:
+        say(f"  {number(signs['='], 'key')} of them may not have been visible at T (see --settled)", "yellow")
+    return 1 if different and exit_code else 0
+
+
+def _steps(
+    s3: S3, scope: Scope, instant: float, options: PlanOptions, on_progress: Callable[[int], None]
+) -> Iterator[Step]:
+    """What a plan of a restore in place would hold; made without a plan, since nothing is going to be written."""
+    from artifact_store.history.state import at
+    from artifact_store.restore.destination import IN_PLACE
+    from artifact_store.restore.plan import decide, selector
+    from artifact_store.restore.settling import settle_versions
+
+    selected = selector(options)
+
+    def decided() -> Iterator[Step]:
+        for seen, history in enumerate(scope.histories(s3), 1):
+            if seen % 1000 == 0:
+                on_progress(seen)
+            if selected(scope.relative(history.key)):
+                step = decide(at(history, instant, settled=options.settled), options)
+                if step is not None:
+                    yield step
+
+    return settle_versions(s3, scope.bucket, IN_PLACE, decided())
 
 
 def sign(step: Step) -> str:
-    """~ for a key that would be changed back, + for one that comes back, - for one that would be hidden."""
+    """~ for a key that would be changed back, + for one that comes back, - for one that would be hidden, = for none."""
+    if step.action.value == "keep":
+        return "="
     if not step.version_id:
         return "-"
     return "+" if step.current is None or step.current.is_marker else "~"
@@ -80,9 +122,11 @@ def line(step: Step) -> str:
     out = sys.stdout
     mark = sign(step)
     now = size(step.current.size) if mark != "+" and step.current else ABSENT
-    then = size(step.size) if mark != "-" else ABSENT
-    doubts = [flag.value for flag in step.flags if flag.value in ("tie", "unsettled")]
-    why = REASONS.get(step.reason.value, f"in {step.storage_class}, restore needs --thaw")
+    then = size(step.size) if step.version_id else ABSENT
+    doubts = [flag.value for flag in step.flags if flag.value in DOUBTS]
+    why = (
+        "as it is" if mark == "=" else REASONS.get(step.reason.value, f"in {step.storage_class}, restore needs --thaw")
+    )
     head = paint(f"{mark} {now:>9} → {then:>9}  {printable(step.key)}", STYLES[mark], out)
     return head + paint(f"  ({', '.join([why, *doubts])})", "dim", out)
 

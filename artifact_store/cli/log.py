@@ -10,8 +10,9 @@ import typer
 
 from artifact_store.cli import options as opt
 from artifact_store.cli.output import duration, emit, paint, printable, say, size, tell, width
+from artifact_store.errors import UsageError
 from artifact_store.history.changes import HARM, Kind
-from artifact_store.history.instant import parse_instant, show
+from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import parse_scope
 
 if TYPE_CHECKING:
@@ -39,36 +40,39 @@ EVENTS = 20
 """Changes up to which each is shown."""
 
 
+@opt.grouped
 def log(
     address: opt.Address,
     since: Annotated[str | None, typer.Option(metavar="T", help="Nothing before.", show_default=False)] = None,
     until: Annotated[str | None, typer.Option(metavar="T", help="Nothing after.", show_default=False)] = None,
-    by_model: Annotated[bool, typer.Option("--models", help="The saves of each model instead.")] = False,
+    by_model: Annotated[bool, typer.Option("--models", help="Show the saves of each model instead.")] = False,
     as_json: opt.Json = False,
-    profile: opt.Profile = None,
-    region: opt.Region = None,
-    endpoint_url: opt.Endpoint = None,
+    *,
+    target: opt.Target,
 ) -> None:
     """Show what happened, so that T can be found.
 
     A histogram of changes over time, and the bursts of overwrites and deletes, each with the last quiet second before
-    it; what a job does at a steady beat is in no burst. With --json: every change, oldest first: time, kind (create, overwrite, delete, undelete), key, version_id,
-    size, lost (bytes no longer current), steady (at a steady beat, so part of no burst).
+    it; what a job does at a steady beat is in no burst. With --json: every change, oldest first: time, kind (create,
+    overwrite, delete, undelete), key, version_id, size, lost (bytes no longer current), steady (at a steady beat).
     """
-    from artifact_store.cli.looking import check
     from artifact_store.cli.models import timeline
     from artifact_store.cli.progress import counting
     from artifact_store.history import changes
     from artifact_store.history.bursts import bursts
+    from artifact_store.history.versioned import clock
 
-    scope, now = parse_scope(address), opt.now()
-    low = parse_instant(since, now) if since else None
-    high = parse_instant(until, now) if until else None
-    target = opt.Target(profile, region, endpoint_url)
+    scope = parse_scope(address)
+    first, last = parse_moment(since) if since else None, parse_moment(until) if until else None
     with target.connect() as s3:
-        check(s3, scope.bucket, 0)
+        now = clock(s3, scope.bucket)
+        low, high = first.at(now) if first else None, last.at(now) if last else None
+        if low is not None and high is not None and low > high:
+            raise UsageError(
+                f"--since {since} ({show(low)}) lies after --until {until} ({show(high)}); exchange the two"
+            )
         if by_model:
-            timeline(s3, scope, as_json=as_json)
+            timeline(s3, scope, now, low, high, as_json=as_json)
             return
         with counting("listing versions") as on_progress:
             found = changes.within(_changes(scope, s3, on_progress), low, high)

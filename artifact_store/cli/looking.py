@@ -1,8 +1,7 @@
-"""What the commands that only look have in common: the check before, and how a version is shown."""
+"""What the commands that only look have in common: how a version is shown, and what is said where there was none."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artifact_store.history.instant import show
@@ -10,18 +9,7 @@ from artifact_store.history.instant import show
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from artifact_store.s3.client import S3
     from artifact_store.s3.operations import Entry
-
-
-def check(s3: S3, bucket: str, instant: float) -> None:
-    """Raises Refused where the bucket keeps no versions, or the instant is in the future by the server's clock."""
-    from artifact_store.restore.destination import ToFolder
-    from artifact_store.restore.planner import check_bucket
-    from artifact_store.s3.operations import GetBucketVersioning
-
-    # Looking writes nothing into the bucket, so what goes for a restore into a folder goes for it.
-    check_bucket(bucket, s3.call(GetBucketVersioning(bucket)), instant, ToFolder(Path()))
 
 
 def record(entry: Entry) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from artifact_store.cli import options as opt
 from artifact_store.cli.output import emit, number, paint, printable, say, size, tell
-from artifact_store.history.instant import parse_instant, show
+from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import parse_scope
 from artifact_store.history.state import Flag
 
@@ -24,29 +24,30 @@ MEANINGS = {
 }
 
 
+@opt.grouped
 def ls(
     address: opt.Address,
     at: opt.At,
     settled: opt.Settled = False,
     as_json: opt.Json = False,
-    profile: opt.Profile = None,
-    region: opt.Region = None,
-    endpoint_url: opt.Endpoint = None,
+    *,
+    target: opt.Target,
 ) -> None:
     """Show what was there at T.
 
     One line a key: when it was written, size, version, key. With --json: key, version_id, size, etag, last_modified,
     storage_class, flags (unsettled, tie, edge, replaced).
     """
-    from artifact_store.cli.looking import Nearest, check, record
+    from artifact_store.cli.looking import Nearest, record
     from artifact_store.history import state
+    from artifact_store.history.versioned import clock
 
-    scope, instant = parse_scope(address), parse_instant(at, opt.now())
+    scope, moment = parse_scope(address), parse_moment(at)
     keys = count = 0
     marked = dict.fromkeys(MARKS, 0)
-    nearest = Nearest(instant)
-    with opt.Target(profile, region, endpoint_url).connect() as s3:
-        check(s3, scope.bucket, instant)
+    with target.connect() as s3:
+        instant = moment.at(clock(s3, scope.bucket))
+        nearest = Nearest(instant)
         for history in scope.histories(s3):
             nearest.see(history.entries)
             found = state.at(history, instant, settled=settled)

@@ -6,6 +6,7 @@ Owns no decision. Exit codes: 0 done, 1 differences (`diff --exit-code`), 2 usag
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import signal
@@ -26,6 +27,8 @@ from artifact_store.errors import ArtifactStoreError, KeysFailed, UsageError
 from artifact_store.history.instant import ZoneMissing
 
 NAME = "artifact-store"
+FAILURES = 20
+"""Failed keys that a terminal shows; more would push what is said before out of sight."""
 
 app = typer.Typer(
     name=NAME,
@@ -63,8 +66,11 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         # A key may hold what the terminal's encoding lacks; that must not end the command.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    # A job that is told to end says what is done and what is not, as after Ctrl-C.
+    # A job that is told to end, or whose terminal is closed, says what is done and what is not, as after Ctrl-C; one
+    # that nohup started goes on.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -86,7 +92,7 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         return _unread()
     except OSError as error:
-        _error(f"{error.filename or 'this machine'}: {error.strerror or error}")
+        _error(_machine(error))
         return ArtifactStoreError.exit_code
     except typer.Exit as stop:
         return stop.exit_code
@@ -101,11 +107,25 @@ def _tell(error: ArtifactStoreError, arguments: list[str]) -> None:
     for line in str(error).splitlines():
         _error(line)
     if isinstance(error, KeysFailed):
-        for key, reason in error.failures:
+        shown = error.failures[:FAILURES] if sys.stderr.isatty() else error.failures
+        for key, reason in shown:
             say(f"  {printable(key)}: {printable(reason)}")
+        if len(shown) < len(error.failures):
+            say(f"  … and {len(error.failures) - len(shown):,} more; --json names them all, and so does a pipe")
     if isinstance(error, ZoneMissing):
         for _, written in error.readings:
             say(f"  {printable(shlex.join([NAME, *(word.replace(error.text, written) for word in arguments)]))}")
+
+
+def _machine(error: OSError) -> str:
+    """An error of this machine, and what to do where that is not plain."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) and not error.filename:
+        folder = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - only named
+        return (
+            f"{error.strerror}: in {folder}, which holds what is too large for memory (TMPDIR names another), or where "
+            "the plan is written; make room there, or name another place"
+        )
+    return f"{error.filename or 'this machine'}: {error.strerror or error}"
 
 
 def _error(message: str) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from artifact_store.cli import options as opt
 from artifact_store.cli.output import duration, emit, number, paint, printable, say, size, tell
-from artifact_store.history.instant import parse_instant, show
+from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import parse_scope
 
 if TYPE_CHECKING:
@@ -26,16 +26,16 @@ BAR = 24
 """Columns of the longest bar of a timeline."""
 
 
+@opt.grouped
 def models(
     address: opt.Address,
     at: Annotated[
         str | None,
-        typer.Option("--at", metavar="T", help="As it was at this instant; default: now.", show_default=False),
+        typer.Option("--at", metavar="T", help="As they were at this instant; default: now.", show_default=False),
     ] = None,
     as_json: opt.Json = False,
-    profile: opt.Profile = None,
-    region: opt.Region = None,
-    endpoint_url: opt.Endpoint = None,
+    *,
+    target: opt.Target,
 ) -> None:
     """List the models there, each whole or not.
 
@@ -43,17 +43,15 @@ def models(
     was written, size, layout, place; below it what is wrong, and the instants at which it is whole. With --json:
     layout, prefix, name, condition, reasons, warnings, files, size, saved, before, after.
     """
-    from artifact_store.cli.looking import check
     from artifact_store.cli.progress import counting
     from artifact_store.history.models import assess, survey
+    from artifact_store.history.versioned import clock
 
-    scope = parse_scope(address)
+    scope, moment = parse_scope(address), parse_moment(at) if at else None
     found: list[Verdict] = []
-    with opt.Target(profile, region, endpoint_url).connect() as s3:
-        now = opt.now()
-        instant = parse_instant(at, now) if at else now
-        if at:
-            check(s3, scope.bucket, instant)
+    with target.connect() as s3:
+        now = clock(s3, scope.bucket)
+        instant = moment.at(now) if moment else now
         with counting("looking for models"):
             for verdicts in survey(s3, scope, lambda folder: assess(scope.bucket, folder, instant)):
                 found += verdicts
@@ -64,32 +62,38 @@ def models(
         else:
             _tell(verdict)
     whole = sum(verdict.whole for verdict in found)
-    when = f" at {show(instant)}" if at else ""
+    where = f"{printable(str(scope))} at {show(instant)}"
     if found:
-        say(f"{number(len(found), 'model')} in {printable(str(scope))}{when}, {whole:,} of them whole")
+        say(f"{number(len(found), 'model')} in {where}, {whole:,} of them whole")
     else:
-        say(f"no model of a known layout in {printable(str(scope))}{when}", "yellow")
+        say(f"no model of a known layout in {where}", "yellow")
 
 
-def timeline(s3: S3, scope: Scope, *, as_json: bool) -> None:
+def timeline(s3: S3, scope: Scope, now: float, since: float | None, until: float | None, *, as_json: bool) -> None:
     """The saves of each model, oldest first, as `log --models` shows them."""
     from artifact_store.cli.progress import counting
     from artifact_store.history import models
 
-    now = opt.now()
     rows: list[tuple[ModelSet, list[tuple[Save, Verdict]]]] = []
     with counting("looking for models"):
         for told in models.survey(s3, scope, lambda folder: models.timeline(scope.bucket, folder, now=now)):
             rows += told
     rows.sort(key=lambda row: (row[0].prefix, row[0].name, row[0].layout))
+    shown = 0
     for found, saves in rows:
+        some = [
+            (save, verdict)
+            for save, verdict in saves
+            if (since is None or save.end >= since) and (until is None or save.start <= until)
+        ]
+        shown += len(some)
         if as_json:
-            for save, verdict in saves:
+            for save, verdict in some:
                 emit(of_save(found, save, verdict))
-        else:
-            _tell_saves(found, saves)
-    if not rows:
-        say(f"no model of a known layout in {printable(str(scope))}", "yellow")
+        elif some:
+            _tell_saves(found, some)
+    if not shown:
+        say(f"no save of a model of a known layout in {printable(str(scope))} in that time", "yellow")
 
 
 def record(verdict: Verdict) -> dict[str, Any]:
@@ -127,16 +131,6 @@ def of_save(found: ModelSet, save: Save, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def instants(verdict: Verdict) -> str:
-    """The instants to use instead, in words."""
-    if verdict.before is None and verdict.after is None:
-        return "it is whole at no other instant that S3 still knows"
-    if verdict.before is None:
-        return f"it was never whole before; first after: {_when(verdict.after)}"
-    after = f"; first after: {_when(verdict.after)}" if verdict.after is not None else "; never after"
-    return f"newest whole save at or before: {_when(verdict.before)}{after}"
-
-
 def _tell(verdict: Verdict) -> None:
     condition = paint(f"{verdict.condition.value:<10}", STYLES[verdict.condition.value], sys.stdout)
     saved = _when(verdict.saved) or " " * 20
@@ -144,7 +138,7 @@ def _tell(verdict: Verdict) -> None:
     for reason in verdict.reasons:
         tell(f"{'':11}{printable(reason)}")
     if not verdict.whole:
-        tell(f"{'':11}{instants(verdict)}")
+        tell(f"{'':11}{verdict.instants}")
     for warning in verdict.found.warnings:
         tell(paint(f"{'':11}note: {printable(warning)}", "dim", sys.stdout))
 

@@ -1,21 +1,31 @@
-"""The arguments and options that commands share, once, and what they mean together."""
+"""The arguments and options that commands share, once, and what they mean together.
+
+Options that belong together are the fields of a dataclass; a command that is `grouped` takes the dataclass, and its
+user the options.
+"""
 
 from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
 from artifact_store.errors import UsageError
+from artifact_store.history.scope import check_destination
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from artifact_store.restore.destination import Destination
     from artifact_store.restore.plan import PlanOptions
     from artifact_store.s3.client import S3
+
+R = TypeVar("R")
 
 Address = Annotated[
     str,
@@ -65,13 +75,16 @@ Rate = Annotated[
 Deep = Annotated[bool, typer.Option("--deep", help="Verify by checksums; read where the server has none.")]
 
 
+NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not look again afterwards.")]
+
+
 @dataclass(frozen=True)
 class Target:
-    """How to reach S3: what --profile, --region and --endpoint-url say."""
+    """How to reach S3."""
 
-    profile: str | None = None
-    region: str | None = None
-    endpoint_url: str | None = None
+    profile: Profile = None
+    region: Region = None
+    endpoint_url: Endpoint = None
 
     def connect(self, rate: float | None = None) -> S3:
         """The client. rate: at most this many requests a second."""
@@ -86,36 +99,105 @@ class Target:
         return shlex.join(["artifact-store", *map(str, words), *told])
 
 
-def plan_options(
-    *,
-    keep_new: bool = False,
-    undelete: bool = False,
-    settled: bool = False,
-    include: list[str] | None = None,
-    exclude: list[str] | None = None,
-    to: str = "",
-    overwrite: bool = False,
-    allow_empty: bool = False,
-) -> PlanOptions:
-    """The planner's options. Raises UsageError where one has no meaning beside another."""
-    from artifact_store.restore.plan import PlanOptions
+@dataclass(frozen=True)
+class Selection:
+    """What a restore would change, whether it is only looked at or done."""
 
-    if overwrite and not to:
-        raise UsageError("--overwrite belongs to --to; in place, what is there now stays as a version anyway")
-    for name, given in (("--keep-new", keep_new), ("--undelete", undelete), ("--allow-empty", allow_empty)):
-        if given and to:
-            raise UsageError(f"{name} does not go with --to, which deletes nothing at all; leave {name} out")
-    return PlanOptions(
-        keep_new=keep_new,
-        undelete=undelete,
-        settled=settled,
-        include=tuple(include or ()),
-        exclude=tuple(exclude or ()),
-        overwrite=overwrite,
-        allow_empty=allow_empty,
-    )
+    keep_new: KeepNew = False
+    include: Include = None
+    exclude: Exclude = None
+    settled: Settled = False
+
+    def plan_options(self) -> PlanOptions:
+        """The planner's options."""
+        from artifact_store.restore.plan import PlanOptions
+
+        return PlanOptions(
+            keep_new=self.keep_new,
+            settled=self.settled,
+            include=tuple(self.include or ()),
+            exclude=tuple(self.exclude or ()),
+        )
+
+
+@dataclass(frozen=True)
+class Choices(Selection):
+    """What a restore may do, and where it writes. Raises UsageError where one has no meaning beside another."""
+
+    undelete: Undelete = False
+    to: To = ""
+    overwrite: Overwrite = False
+    allow_empty: AllowEmpty = False
+
+    def __post_init__(self) -> None:
+        if self.overwrite and not self.to:
+            raise UsageError("--overwrite belongs to --to; in place, what is there now stays as a version anyway")
+        deletes = (
+            ("--keep-new", self.keep_new),
+            ("--undelete", self.undelete),
+            ("--allow-empty", self.allow_empty),
+        )
+        for name, given in deletes:
+            if given and self.to:
+                raise UsageError(f"{name} does not go with --to, which deletes nothing at all; leave {name} out")
+        check_destination(self.to)
+
+    def plan_options(self) -> PlanOptions:
+        """The planner's options."""
+        from dataclasses import replace
+
+        return replace(
+            super().plan_options(),
+            undelete=self.undelete,
+            overwrite=self.overwrite,
+            allow_empty=self.allow_empty,
+        )
+
+    def destination(self) -> Destination:
+        """Where the restore writes."""
+        from artifact_store.restore.destination import parse_destination
+
+        return parse_destination(self.to)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How what was done is proved. Raises UsageError for a contradiction."""
+
+    no_verify: NoVerify = False
+    deep: Deep = False
+
+    def __post_init__(self) -> None:
+        if self.no_verify and self.deep:
+            raise UsageError("--deep says how to verify and --no-verify not to; leave one out")
+
+
+def grouped(command: Callable[..., R]) -> Callable[..., R]:
+    """The command with each parameter that is a dataclass replaced by the dataclass's fields, as options."""
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
+    flat: list[Parameter] = []
+    for name, parameter in signature(command).parameters.items():
+        if name not in groups:
+            flat.append(parameter.replace(annotation=hints[name], kind=Parameter.KEYWORD_ONLY))
+            continue
+        inner = get_type_hints(groups[name], include_extras=True)
+        flat += [
+            Parameter(one.name, Parameter.KEYWORD_ONLY, default=one.default, annotation=inner[one.name])
+            for one in fields(groups[name])
+        ]
+
+    def run(**given: Any) -> R:
+        for name, kind in groups.items():
+            given[name] = kind(**{one.name: given.pop(one.name) for one in fields(kind)})
+        return command(**given)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
+    run.__signature__ = Signature(flat)  # type: ignore[attr-defined]
+    return run
 
 
 def now() -> float:
-    """This machine's clock, seconds since the epoch; S3's own clock is asked before anything is planned."""
+    """This machine's clock, seconds since the epoch: for names of files, never to judge an instant by."""
     return time.time()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -83,13 +84,20 @@ def tell(text: str, style: str = "") -> None:
 def say(text: str, style: str = "") -> None:
     """Talk: one line on stderr, after all data before it."""
     sys.stdout.flush()
-    sys.stderr.write(paint(text, style, sys.stderr) + "\n")
-    sys.stderr.flush()
+    # A terminal that was closed must not keep the rest from being done: cleaning up, the record, the exit code.
+    with suppress(OSError):
+        sys.stderr.write(paint(text, style, sys.stderr) + "\n")
+        sys.stderr.flush()
 
 
 def emit(record: Mapping[str, Any]) -> None:
     """One JSON object on a line of stdout."""
     sys.stdout.write(json.dumps(record) + "\n")
+
+
+def in_order(failures: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """By the bytes of the keys, as everything else is listed."""
+    return sorted(failures, key=lambda pair: pair[0].encode("utf-8", "surrogatepass"))
 
 
 def width() -> int:

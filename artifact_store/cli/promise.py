@@ -27,11 +27,11 @@ def promise(
     Reads the stack's config alone: no engine, no AWS. With --json, a row a line: what, granularity, how_far_back,
     how_fresh, where, survives, how_far_back_days (null: for ever), how_fresh_minutes.
     """
-    from artifact_store import design
     from artifact_store.promise import promise as compute
     from artifact_store.promise import text
+    from artifact_store.stack import of_files
 
-    store, warnings = design.of_files(folder, stack or _only_stack(folder))
+    store, warnings = of_files(folder, stack or _only_stack(folder))
     for warning in warnings:
         say(f"warning: {warning}", "yellow")
     rows = compute(store)

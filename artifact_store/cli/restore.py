@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from artifact_store.cli import options as opt
-from artifact_store.cli.output import duration, emit, number, printable, say, size
-from artifact_store.errors import KeysFailed, Refused, UsageError
-from artifact_store.history.instant import parse_instant, show
+from artifact_store.cli.output import duration, emit, in_order, number, printable, say, size
+from artifact_store.cli.places import check_folder, check_parent
+from artifact_store.errors import ArtifactStoreError, KeysFailed, Refused, UsageError
+from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import Scope, parse_scope
 
 if TYPE_CHECKING:
-    from artifact_store.restore.apply import Report
-    from artifact_store.restore.plan import PlanOptions
+    from artifact_store.restore.apply import Progress, Report
+    from artifact_store.restore.destination import Destination
     from artifact_store.restore.planfile import Plan
     from artifact_store.restore.verify import Verification
     from artifact_store.s3.client import S3
@@ -28,93 +29,72 @@ Out = Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Where to
 PlanFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A plan, as plan or restore wrote it.", show_default=False)
 ]
-NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not look again afterwards.")]
 
 
+@opt.grouped
 def plan(
     address: opt.Address,
     at: opt.At,
     out: Out,
-    keep_new: opt.KeepNew = False,
-    undelete: opt.Undelete = False,
-    include: opt.Include = None,
-    exclude: opt.Exclude = None,
-    to: opt.To = "",
-    overwrite: opt.Overwrite = False,
-    settled: opt.Settled = False,
-    allow_empty: opt.AllowEmpty = False,
     as_json: opt.Json = False,
-    profile: opt.Profile = None,
-    region: opt.Region = None,
-    endpoint_url: opt.Endpoint = None,
+    *,
+    choices: opt.Choices,
+    target: opt.Target,
 ) -> None:
     """Write the plan of a restore to T into a file, to be read and applied later."""
     from artifact_store.cli import summary
+    from artifact_store.history.versioned import clock
 
-    scope, instant = parse_scope(address), parse_instant(at, opt.now())
-    choices = opt.plan_options(
-        keep_new=keep_new,
-        undelete=undelete,
-        settled=settled,
-        include=include,
-        exclude=exclude,
-        to=to,
-        overwrite=overwrite,
-        allow_empty=allow_empty,
-    )
-    target = opt.Target(profile, region, endpoint_url)
+    scope, moment, destination = parse_scope(address), parse_moment(at), choices.destination()
     _check_free(out)
+    check_parent(out, f"plan {out}", "name a file in a folder you can write with --out")
+    _check_destination(destination)
     with target.connect() as s3:
-        made = _make(s3, scope, instant, out, choices, to)
+        made = _make(s3, scope, moment.at(clock(s3, scope.bucket)), out, choices, destination)
     summary.explain(made)
     if as_json:
         emit(summary.of_plan(made))
     say(f"written to {out}; carry it out with: {target.command('apply', out)}")
 
 
+@opt.grouped
 def apply(
     file: PlanFile,
     thaw: opt.Thaw = False,
-    no_verify: NoVerify = False,
-    deep: opt.Deep = False,
     rate: opt.Rate = None,
     as_json: opt.Json = False,
-    profile: opt.Profile = None,
-    region: opt.Region = None,
-    endpoint_url: opt.Endpoint = None,
+    *,
+    proof: opt.Proof,
+    target: opt.Target,
 ) -> int:
     """Do what a plan says, and prove it. Run it again to finish a run that was cut off."""
     from artifact_store.cli import summary
     from artifact_store.restore.planfile import read_plan
 
-    _check_proof(no_verify=no_verify, deep=deep)
-    known, target = read_plan(file), opt.Target(profile, region, endpoint_url)
+    known = read_plan(file)
+    check_parent(file, "the journal beside the plan", "copy the plan to a folder you can write, and apply it there")
+    _check_destination(known.header.destination)
     summary.explain(known)
+    if thaw and not _archived(known):
+        _nothing_to_thaw(known, as_json=as_json)
+        return 0
     with target.connect(rate) as s3:
-        return _Run(s3, known, target, as_json=as_json).go(thaw=thaw, prove=not no_verify, deep=deep)
+        return _Run(s3, known, target, as_json=as_json).go(thaw=thaw, proof=proof)
 
 
+@opt.grouped
 def restore(
     address: opt.Address,
     at: opt.At,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop after showing the plan.")] = False,
-    keep_new: opt.KeepNew = False,
-    undelete: opt.Undelete = False,
-    include: opt.Include = None,
-    exclude: opt.Exclude = None,
-    to: opt.To = "",
-    overwrite: opt.Overwrite = False,
-    settled: opt.Settled = False,
-    allow_empty: opt.AllowEmpty = False,
     thaw: opt.Thaw = False,
-    no_verify: NoVerify = False,
-    deep: opt.Deep = False,
     rate: opt.Rate = None,
     as_json: opt.Json = False,
-    profile: opt.Profile = None,
-    region: opt.Region = None,
-    endpoint_url: opt.Endpoint = None,
+    *,
+    choices: opt.Choices,
+    proof: opt.Proof,
+    target: opt.Target,
 ) -> int:
     """Put everything back as it was at T: plan, show, ask, do, prove.
 
@@ -122,24 +102,16 @@ def restore(
     the journal of what was done are kept in $XDG_STATE_HOME/artifact-store (~/.local/state/artifact-store).
     """
     from artifact_store.cli import summary
+    from artifact_store.history.versioned import clock
 
-    scope, instant = parse_scope(address), parse_instant(at, opt.now())
-    _check_proof(no_verify=no_verify, deep=deep)
-    choices = opt.plan_options(
-        keep_new=keep_new,
-        undelete=undelete,
-        settled=settled,
-        include=include,
-        exclude=exclude,
-        to=to,
-        overwrite=overwrite,
-        allow_empty=allow_empty,
-    )
+    scope, moment, destination = parse_scope(address), parse_moment(at), choices.destination()
     if not (yes or dry_run or sys.stdin.isatty()):
         raise Refused("standard input is no terminal, so nobody can be asked; add --yes to go on, or --dry-run to look")
-    target = opt.Target(profile, region, endpoint_url)
+    _check_destination(destination)
+    folder = _state_folder()
     with target.connect(rate) as s3:
-        made = _make(s3, scope, instant, _plan_path(scope, instant), choices, to)
+        instant = moment.at(clock(s3, scope.bucket))
+        made = _make(s3, scope, instant, folder / _plan_name(scope, instant), choices, destination)
         summary.explain(made)
         if not made.summary.changes and not _archived(made):
             made.path.unlink()
@@ -152,31 +124,35 @@ def restore(
                 emit(summary.of_plan(made))
             say(f"dry run, nothing was written; carry it out with: {target.command('apply', made.path)}")
             return 0
+        if thaw and not _archived(made):
+            made.path.unlink()
+            _nothing_to_thaw(made, as_json=as_json)
+            return 0
         if not yes and not typer.confirm("Go on?", err=True):
             made.path.unlink()
             raise Refused("not wanted, so nothing was written")
         say(f"plan and journal: {made.path}", "dim")
-        return _Run(s3, made, target, as_json=as_json).go(thaw=thaw, prove=not no_verify, deep=deep)
+        return _Run(s3, made, target, as_json=as_json).go(thaw=thaw, proof=proof)
 
 
+@opt.grouped
 def verify(
     file: PlanFile,
     deep: opt.Deep = False,
     as_json: opt.Json = False,
-    profile: opt.Profile = None,
-    region: opt.Region = None,
-    endpoint_url: opt.Endpoint = None,
+    *,
+    target: opt.Target,
 ) -> int:
     """Prove that the bucket is what a plan says."""
     from artifact_store.cli import summary
     from artifact_store.restore.planfile import read_plan
 
     known = read_plan(file)
-    with opt.Target(profile, region, endpoint_url).connect() as s3:
+    with target.connect() as s3:
         found = _look(s3, known, deep=deep)
     if as_json:
         emit({"plan": str(file), **summary.of_proof(found)})
-    _told(found, known)
+    _told(found, f"carry it out with: {target.command('apply', file)}; if that was done, plan again")
     return 0
 
 
@@ -186,77 +162,149 @@ class _Run:
     def __init__(self, s3: S3, plan: Plan, target: opt.Target, *, as_json: bool) -> None:
         self.s3, self.plan, self.target, self.as_json = s3, plan, target, as_json
         self.again = target.command("apply", plan.path)
+        self.seen: Progress | None = None
 
-    def go(self, *, thaw: bool, prove: bool, deep: bool) -> int:
+    def go(self, *, thaw: bool, proof: opt.Proof) -> int:
         """Apply, prove, tell; returns the exit code. Raises KeysFailed."""
-        from artifact_store.cli import summary
-
-        thaw = thaw and _archived(self.plan) > 0
-        report = self._apply(thaw=thaw)
-        found = _look(self.s3, self.plan, deep=deep) if prove and report.complete else None
-        if self.as_json:
-            proof = {"verification": summary.of_proof(found)} if found else {}
-            emit({**summary.of_plan(self.plan), **summary.of_report(report), **proof})
-        if report.thawing:
+        if thaw:
+            return self._thaw()
+        report = self._carried_out()
+        found, unproved = self._proof(proof) if report.complete and not proof.no_verify else (None, None)
+        self._emit(report, found, unproved)
+        if report.uploads_left:
             say(
-                f"asked S3 to make {number(report.thawing, 'version')} readable, which takes {report.wait}; nothing "
-                "else was done: restore again after that",
+                f"{number(report.uploads_left, 'unfinished upload')} could not be given up in time; the bucket's "
+                "lifecycle rule for incomplete uploads takes what is left",
                 "yellow",
             )
-        if report.failed or report.conflicts:
-            error = KeysFailed(self._unfinished(report, thaw=thaw), (*report.failed, *report.conflicts))
-            if not report.interrupted:
-                raise error
-            for key, reason in error.failures:
-                say(f"  {printable(key)}: {printable(reason)}")
         if report.interrupted:
+            for key, reason in in_order((*report.failed, *report.conflicts)):
+                say(f"  {printable(key)}: {printable(reason)}")
             say(f"interrupted, {number(report.pending, 'key')} not done; finish with: {self.again}", "yellow")
             return 130
-        if report.thawing:
-            return KeysFailed.exit_code
+        if not report.complete:
+            raise KeysFailed(self._unfinished(report), in_order((*report.failed, *report.conflicts)))
+        if unproved is not None:
+            return self._not_proved(unproved)
         if found is not None:
-            _told(found, self.plan)
+            _told(found, "something was written meanwhile, or a write was lost: restore again to see and mend it")
         return 0
 
-    def _unfinished(self, report: Report, *, thaw: bool) -> str:
-        count = number(len(report.failed) + len(report.conflicts), "key")
-        if thaw:
-            return f"{count} cannot be made readable; nothing else was done"
-        if report.failed:
-            return f"{count} not restored, all others are; try again with: {self.again}"
-        return f"{count} changed by someone else meanwhile and left so, all others are restored; plan again to go on"
+    def _proof(self, proof: opt.Proof) -> tuple[Verification | None, BaseException | None]:
+        """The proof, or what kept it from being made: what was written before must be told all the same."""
+        try:
+            return _look(self.s3, self.plan, deep=proof.deep), None
+        except (ArtifactStoreError, OSError, KeyboardInterrupt) as error:
+            return None, error
+
+    def _not_proved(self, error: BaseException) -> int:
+        later = f"prove it with: {self.target.command('verify', self.plan.path)}"
+        if isinstance(error, KeyboardInterrupt):
+            say(f"interrupted: all is written, but not proved; {later}", "yellow")
+            return 130
+        raise KeysFailed(f"all is written, but not proved: {_reason(error)}; {later}", ()) from error
+
+    def _carried_out(self) -> Report:
+        """Raises KeysFailed where S3 or this machine ended the run when something may have been written."""
+        from artifact_store.cli.progress import rate
+
+        began = time.monotonic()
+        try:
+            report = self._apply(thaw=False)
+        except (ArtifactStoreError, OSError) as error:
+            # A refusal comes before the first write, but a journal that cannot be written comes after it.
+            done = self.seen.keys if self.seen else 0
+            if not done and isinstance(error, ArtifactStoreError):
+                raise
+            self._emit_stopped(error, done)
+            raise KeysFailed(
+                f"{_reason(error)}; stopped after {done:,} of {number(self.plan.summary.changes, 'key')}, and what is "
+                f"written stays; finish with: {self.again}",
+                (),
+            ) from error
+        seconds = time.monotonic() - began
+        before = f"; {report.already:,} were done before" if report.already else ""
+        speed = f" ({rate(report.written, report.bytes, seconds)})" if seconds >= 1 else ""
+        say(f"wrote {number(report.written, 'key')}, {size(report.bytes)} in {duration(seconds)}{speed}{before}")
+        return report
+
+    def _thaw(self) -> int:
+        report = self._apply(thaw=True)
+        self._emit(report, None, None)
+        asked, failed = report.thawing, len(report.failed)
+        if asked:
+            say(
+                f"asked S3 to make {number(asked, 'version')} readable, which takes {report.wait}; nothing else was "
+                "done: restore again after that",
+                "yellow",
+            )
+        if failed:
+            of_all = f" of {asked + failed:,}" if asked else ""
+            raise KeysFailed(
+                f"{number(failed, 'key')}{of_all} cannot be made readable; nothing was restored",
+                in_order(report.failed),
+            )
+        return KeysFailed.exit_code
+
+    def _unfinished(self, report: Report) -> str:
+        failed, conflicts = len(report.failed), len(report.conflicts)
+        theirs = f"{number(conflicts, 'key')} changed by someone else meanwhile and left so"
+        if not failed and not conflicts:
+            return f"{number(report.pending, 'key')} not reached; finish with: {self.again}"
+        if not failed:
+            return f"{theirs}, all others are restored; plan again to go on"
+        if not conflicts:
+            return f"{number(failed, 'key')} not restored, all others are; try again with: {self.again}"
+        return f"{number(failed, 'key')} not restored, try again with: {self.again}; and {theirs}, plan again for these"
 
     def _apply(self, *, thaw: bool) -> Report:
-        from artifact_store.cli.progress import bar, rate
+        from artifact_store.cli.progress import bar
         from artifact_store.restore.apply import ApplyOptions
         from artifact_store.restore.apply import apply as carry_out
         from artifact_store.restore.journal import Journal
 
-        began = time.monotonic()
-        with bar() as on_progress:
-            report = carry_out(
+        with bar() as show_progress:
+
+            def on_progress(state: Progress) -> None:
+                self.seen = state
+                show_progress(state)
+
+            return carry_out(
                 self.s3,
                 self.plan,
                 journal=Journal.beside(self.plan.path),
                 options=ApplyOptions(thaw=thaw),
                 on_progress=on_progress,
             )
-        seconds = time.monotonic() - began
-        if not thaw:
-            before = f"; {report.already:,} were done before" if report.already else ""
-            speed = f" ({rate(report.written, report.bytes, seconds)})" if seconds >= 1 else ""
-            say(f"wrote {number(report.written, 'key')}, {size(report.bytes)} in {duration(seconds)}{speed}{before}")
-        return report
+
+    def _emit(self, report: Report, found: Verification | None, unproved: BaseException | None) -> None:
+        from artifact_store.cli import summary
+
+        if self.as_json:
+            proof = summary.of_proof(found) if found else {"error": _reason(unproved)} if unproved else None
+            told = {"verification": proof} if proof else {}
+            emit({**summary.of_plan(self.plan), **summary.of_report(report), **told})
+
+    def _emit_stopped(self, error: Exception, done: int) -> None:
+        from artifact_store.cli import summary
+
+        if self.as_json:
+            emit({**summary.of_plan(self.plan), "done": done, "stopped": _reason(error)})
 
 
-def _make(s3: S3, scope: Scope, instant: float, path: Path, choices: PlanOptions, to: str) -> Plan:
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the journal beside the plan'}: {error.strerror or error}"
+    return str(error) or "interrupted"
+
+
+def _make(s3: S3, scope: Scope, instant: float, path: Path, choices: opt.Choices, destination: Destination) -> Plan:
     from artifact_store.cli.progress import counting
-    from artifact_store.restore.destination import parse_destination
     from artifact_store.restore.planner import make_plan
 
-    destination = parse_destination(to)
+    options = choices.plan_options()
     with counting("comparing") as on_progress:
-        return make_plan(s3, scope, instant, path, options=choices, destination=destination, on_progress=on_progress)
+        return make_plan(s3, scope, instant, path, options=options, destination=destination, on_progress=on_progress)
 
 
 def _look(s3: S3, known: Plan, *, deep: bool) -> Verification:
@@ -267,12 +315,16 @@ def _look(s3: S3, known: Plan, *, deep: bool) -> Verification:
         return look(s3, known, deep=deep, on_progress=on_progress)
 
 
-def _told(found: Verification, known: Plan) -> None:
+def _told(found: Verification, remedy: str) -> None:
+    """remedy: what to do where something differs. Raises KeysFailed."""
     if not found.proved:
-        wrong = sorted(found.wrong, key=lambda pair: pair[0].encode("utf-8", "surrogatepass"))
-        raise KeysFailed(f"{number(len(wrong), 'key')} of {found.checked:,} not as the plan says", wrong)
+        wrong = f"{number(len(found.wrong), 'key')} of {found.checked:,} not as the plan says"
+        raise KeysFailed(f"{wrong}; {remedy}", in_order(found.wrong))
+    unproved = len(found.unproved)
     compared = f", {found.compared:,} of them by content" if found.compared else ""
-    say(f"verified: {number(found.checked, 'key')} as the plan says{compared}", "green")
+    say(f"verified: {number(found.checked - unproved, 'key')} as the plan says{compared}", "green")
+    if unproved:
+        say(f"{number(unproved, 'key')} of the same size cannot be told without reading; verify --deep reads", "yellow")
 
 
 def _archived(made: Plan) -> int:
@@ -281,9 +333,12 @@ def _archived(made: Plan) -> int:
     return made.summary.counts[Action.THAW]
 
 
-def _check_proof(*, no_verify: bool, deep: bool) -> None:
-    if no_verify and deep:
-        raise UsageError("--deep says how to verify and --no-verify not to; leave one out")
+def _nothing_to_thaw(made: Plan, *, as_json: bool) -> None:
+    from artifact_store.cli import summary
+
+    if as_json:
+        emit({**summary.of_plan(made), "thawing": 0})
+    say("nothing to thaw: no version that is wanted lies in an archive class; leave --thaw out to restore", "green")
 
 
 def _check_free(out: Path) -> None:
@@ -291,22 +346,39 @@ def _check_free(out: Path) -> None:
     from artifact_store.restore.journal import Journal
     from artifact_store.restore.planfile import read_plan
 
+    if not out.name or out.is_dir():
+        raise UsageError(f"--out {out} is a folder; name a file, as in --out {out / 'x.plan'}")
     journal = Journal.beside(out)
     if journal.exists():
         raise Refused(f"{out} has been carried out, as {journal} tells; name another file with --out")
-    if out.exists():
+    if os.path.lexists(out):
+        if out.is_symlink() or not out.is_file():
+            raise Refused(f"{out} is no regular file; name another file with --out")
         try:
             read_plan(out)
-        except UsageError as error:
+        except (UsageError, Refused) as error:
             raise Refused(f"{out} exists and is no plan; name another file with --out") from error
 
 
-def _plan_path(scope: Scope, instant: float) -> Path:
+def _check_destination(destination: Destination) -> None:
+    from artifact_store.restore.destination import ToFolder
+
+    if isinstance(destination, ToFolder):
+        check_folder(destination.path, f"into {destination.path}", "name a folder you can write with --to")
+
+
+def _state_folder() -> Path:
     """Where restores keep plan and journal: the record of what was done, and what a second run goes on from."""
     base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "artifact-store"
+    remedy = "set XDG_STATE_HOME to a folder you can write"
     try:
         base.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise Refused(f"cannot keep the plan in {base}: {error.strerror}; set XDG_STATE_HOME to a folder") from error
+        raise Refused(f"cannot keep the plan in {base}: {error.strerror}; {remedy}") from error
+    check_folder(base, "the plan", remedy)
+    return base
+
+
+def _plan_name(scope: Scope, instant: float) -> str:
     at, made = (show(t).replace(":", "").replace("-", "") for t in (instant, opt.now()))
-    return base / f"{scope.bucket}-to-{at}-{made}-{token_hex(2)}.plan"
+    return f"{scope.bucket}-to-{at}-{made}-{token_hex(2)}.plan"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_store.cli.output import number, printable, say, size
+from artifact_store.cli.output import in_order, number, printable, say, size
 from artifact_store.history.instant import show
 from artifact_store.history.scope import Scope
 
@@ -22,6 +22,7 @@ WARNINGS = {
 
 def explain(plan: Plan) -> None:
     """What a plan does, how much it is, what it hides and what to beware of."""
+    from artifact_store.restore.destination import ToFolder
     from artifact_store.restore.plan import Action
 
     header, summary = plan.header, plan.summary
@@ -40,7 +41,11 @@ def explain(plan: Plan) -> None:
             say(f"  {word:<9}{number(count, 'key'):>14}  {note}")
     if summary.changes:
         say(f"  {'cost':<9}{number(summary.requests, 'request'):>14}  {size(summary.added_bytes)} of storage added")
-    if summary.hidden:
+    if summary.hidden and isinstance(header.destination, ToFolder):
+        lost = "is lost" if summary.hidden == 1 else "are lost"
+        files = number(summary.hidden, "file")
+        say(f"  warning: {files} ({size(summary.hidden_bytes)}) will be overwritten and {lost}", "yellow")
+    elif summary.hidden:
         stays = "stays as an older version" if summary.hidden == 1 else "stay as older versions"
         say(f"  {number(summary.hidden, 'key')} current now ({size(summary.hidden_bytes)}) {stays}: nothing is lost")
     for flag, count in summary.flagged.items():
@@ -86,13 +91,19 @@ def of_report(report: Report) -> dict[str, Any]:
         "conflicts": _pairs(report.conflicts),
         "pending": report.pending,
         "thawing": report.thawing,
+        "uploads_left": report.uploads_left,
     }
 
 
 def of_proof(found: Verification) -> dict[str, Any]:
     """The proof, for --json."""
-    return {"checked": found.checked, "compared": found.compared, "wrong": _pairs(found.wrong)}
+    return {
+        "checked": found.checked,
+        "compared": found.compared,
+        "wrong": _pairs(found.wrong),
+        "unproved": _pairs(found.unproved),
+    }
 
 
 def _pairs(failures: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
-    return [{"key": key, "reason": reason} for key, reason in failures]
+    return [{"key": key, "reason": reason} for key, reason in in_order(failures)]

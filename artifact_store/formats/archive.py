@@ -81,7 +81,7 @@ def _zip(source: Source) -> Check:
             raise Fault(
                 f"has an entry that ends at byte {end:,}, behind its directory at {directory.first:,}: it is damaged"
             )
-    # an archive of more entries than the old field holds, without ZIP64, counts modulo 65,536 (Java, old Python)
+    # some writers of more entries than the field holds leave ZIP64 out and count modulo 65,536
     if len(places) & _ALL16 != directory.entries & _ALL16:
         raise Fault(
             f"has {len(places):,} entries in its directory and {directory.entries:,} in its end record: it is damaged"
@@ -106,7 +106,6 @@ def _end(source: Source) -> Reading[_Directory]:
         _, on, where, disks = _LOCATOR.unpack_from(tail, found - _LOCATOR.size)
         if on or disks > 1 or where + _END64.size > end - _LOCATOR.size:
             raise Fault(f"has a ZIP64 locator that points to byte {where:,} of {source.size:,}: it is damaged")
-        # the record before the locator, where writers put it; the locator's own word may lack a prefix's length
         record = yield from source.read(where, _END64.size)
         mark, _, _, _, disk, first_disk, _, entries, size, first = _END64.unpack(record)
         if mark != b"PK\x06\x06":

@@ -1,17 +1,23 @@
 """The instant a user names, as seconds since the epoch.
 
 Owns the forms that are understood: ISO 8601 with a zone, `@EPOCH`, and an age such as `90m`. Refuses a time without a
-zone (it has two readings, and the wrong one restores the wrong model), fractions, and the future.
+zone (it has two readings, and the wrong one restores the wrong model), fractions, and the future. What a text means is
+read at once (`parse_moment`); which second that is, and whether it has been, is for the clock of the server whose times
+it is compared with (`Moment.at`).
 """
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from artifact_store.errors import UsageError
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+LAST = 253_402_300_800
+"""The year 10000, of which no date can be shown."""
 FORMS = "write 2026-05-04T13:30:00Z, 2026-05-04T15:30:00+02:00, @1777901400 or an age such as 90m, 2h, 7d"
 
 
@@ -26,24 +32,48 @@ class ZoneMissing(UsageError):
         super().__init__(f"time {text!r} has no zone; write {', or '.join(choices)}")
 
 
-def parse_instant(text: str, now: float) -> float:
-    """Whole seconds since the epoch. now: seconds since the epoch. Raises UsageError, in one line with an example."""
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a text names: an age in seconds, or seconds since the epoch."""
+
+    text: str
+    seconds: int
+    is_age: bool = False
+
+    def at(self, now: float) -> float:
+        """Whole seconds since the epoch. now: the clock it is judged by. Raises UsageError before 1970 and after now."""
+        return known(int(now) - self.seconds if self.is_age else self.seconds, now, f"time {self.text!r}")
+
+
+def parse_moment(text: str) -> Moment:
+    """What a text means, whatever the time is. Raises UsageError, in one line with an example."""
     word = text.strip()
     if match := re.fullmatch(r"([0-9]{1,9})([smhdw])", word):
-        instant = int(now) - int(match[1]) * UNITS[match[2]]
-    elif match := re.fullmatch(r"@([0-9]+)", word):
+        return Moment(text, int(match[1]) * UNITS[match[2]], is_age=True)
+    if match := re.fullmatch(r"@([0-9]+)", word):
         # 11 digits reach the year 5138; what is longer counts something else than seconds.
         if len(match[1]) > 11:
             raise UsageError(f"time {text!r} is too large for seconds; write @ and seconds, as in @1777901400")
-        instant = int(match[1])
-    else:
-        instant = _iso(text, word)
-    if instant > now:
-        raise UsageError(
-            f"time {text!r} is {show(instant)}, in the future (now is {show(now)}); name a time that has been"
-        )
+        return Moment(text, int(match[1]))
+    return Moment(text, _iso(text, word))
+
+
+def parse_instant(text: str, now: float) -> float:
+    """Whole seconds since the epoch. now: seconds since the epoch. Raises UsageError, in one line with an example."""
+    return parse_moment(text).at(now)
+
+
+def known(instant: float, now: float, name: str) -> float:
+    """The instant, if it can have been. Both in seconds since the epoch; name: for the message. Raises UsageError."""
+    if not math.isfinite(instant):
+        raise UsageError(f"{name} is no number of seconds since the epoch; {FORMS}")
     if instant < 0:
-        raise UsageError(f"time {text!r} lies before 1970; {FORMS}")
+        raise UsageError(f"{name} lies before 1970; {FORMS}")
+    if instant // 1 > now // 1:
+        shown = f"{show(instant)}, " if instant < LAST else ""
+        raise UsageError(
+            f"{name} is {shown}in the future: the server's clock says {show(now)}; name a time that has been"
+        )
     return float(instant)
 
 

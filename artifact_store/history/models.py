@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from artifact_store.formats.finding import Check, Finding
+from artifact_store.history.instant import show
 from artifact_store.history.layouts import LAYOUTS
 from artifact_store.history.saves import Save, doubts, origins, saves
 from artifact_store.history.sets import SMALL, File, Folder, Layout, ModelSet
@@ -67,6 +68,16 @@ class Verdict:
     def title(self) -> str:
         """Where it is, with its name where a prefix holds several."""
         return f"{self.found.prefix}{self.found.name}" or "(the bucket's root)"
+
+    @property
+    def instants(self) -> str:
+        """The instants to use instead, in words."""
+        if self.before is None and self.after is None:
+            return "it is whole at no other instant that S3 still knows"
+        after = f"first whole after: {show(self.after)}" if self.after is not None else "never whole after"
+        if self.before is None:
+            return f"never whole before; {after}"
+        return f"newest whole at or before: {show(self.before)}; {after}"
 
 
 @dataclass(slots=True)

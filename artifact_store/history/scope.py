@@ -69,10 +69,16 @@ def parse_scope(address: str) -> Scope:
     return Scope(bucket, prefix[:-1] if raw else prefix, raw)
 
 
+def check_destination(text: str) -> None:
+    """Refuse what is meant as an address and would be read as a folder (S3://b, s3:/b, gs://b). Raises UsageError."""
+    if re.match(r"s3:|[a-z][a-z0-9+.-]+://|arn:", text, re.IGNORECASE):
+        split_address(text)
+
+
 def split_address(address: str) -> tuple[str, str]:
     """`s3://BUCKET[/REST]` -> (bucket, rest as it stands). Raises UsageError, in one line with an example."""
     if not address.startswith("s3://"):
-        if match := re.match(r"(?:https?://|arn:aws[\w-]*:s3:::)", address):
+        if match := re.match(r"(?!s3:)(?:[a-z][a-z0-9+.-]*://|arn:aws[\w-]*:s3:::)", address, re.IGNORECASE):
             raise UsageError(f"{address!r} is no s3:// address (it starts with {match[0]}); {EXAMPLE}")
         near = f"s3://{re.sub('^(s3:)?/*', '', address, flags=re.IGNORECASE) or 'BUCKET'}"
         raise UsageError(f"{address!r} does not start with s3://; did you mean {near}?")

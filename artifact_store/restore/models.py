@@ -92,7 +92,7 @@ class NotWhole(Refused):
                 f"{verdict.title} ({verdict.found.layout}) is {verdict.condition.value} at {show(instant)}: "
                 f"{'; '.join(verdict.reasons)}"
             )
-            lines.append(f"  {instants(verdict)}")
+            lines.append(f"  {verdict.instants}")
         if len(self.verdicts) > TOLD:
             lines.append(f"and {len(self.verdicts) - TOLD:,} more models of {where} are not whole")
         lines.append(
@@ -100,16 +100,6 @@ class NotWhole(Refused):
             "newest whole save at or before T, or --as-is to restore exactly T"
         )
         super().__init__("\n".join(lines))
-
-
-def instants(verdict: Verdict) -> str:
-    """The instants to use instead, in words."""
-    if verdict.before is None and verdict.after is None:
-        return "it is whole at no other instant that S3 still knows"
-    if verdict.before is None:
-        return f"it was never whole before; first whole after: {show(verdict.after or 0)}"
-    after = f"first whole after: {show(verdict.after)}" if verdict.after is not None else "never whole after"
-    return f"newest whole at or before: {show(verdict.before)}; {after}"
 
 
 @dataclass

@@ -49,10 +49,12 @@ class Settings:
         self._endpoint_url = endpoint_url
         self._places: dict[str, Place] = {}
         try:
-            found = region or self._session.get_config_variable("region")
+            # AWS_REGION comes first with the aws command line (AWS CLI guide, "Environment variables"); botocore does
+            # not know it.
+            found = region or os.environ.get("AWS_REGION") or self._session.get_config_variable("region")
             self._credentials = self._session.get_credentials()
         except botocore.exceptions.BotoCoreError as error:
-            raise UsageError(f"aws configuration: {_line(error)}") from error
+            raise UsageError(f"aws configuration: {_line(error)}; {_remedy(error)}") from error
         self.region: str = found or "us-east-1"
         self._client = self._make_client()
         self.endpoint: str = self._client.meta.endpoint_url
@@ -92,7 +94,7 @@ class Settings:
         """A file with certificates to trust instead of the system's (AWS_CA_BUNDLE, ca_bundle)."""
         found = self._session.get_config_variable("ca_bundle")
         if found and not os.path.isfile(found):  # noqa: PTH113 - botocore's own spelling of the path
-            raise UsageError(f"AWS_CA_BUNDLE names {found}, which is no file")
+            raise UsageError(f"AWS_CA_BUNDLE names {found}, which is no file; name a file of certificates, or unset it")
         return str(found) if found else None
 
     def proxy(self, url: str) -> str | None:
@@ -116,7 +118,7 @@ class Settings:
                 ),
             )
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
-            raise UsageError(f"aws configuration: {_line(error)}") from error
+            raise UsageError(f"aws configuration: {_line(error)}; {_remedy(error)}") from error
 
     def _resolve(self, bucket: str) -> Place:
         """Let botocore prepare a request for the bucket and stop it before it is sent."""
@@ -135,9 +137,9 @@ class Settings:
         try:
             client.head_bucket(Bucket=bucket)  # type: ignore[attr-defined]
         except botocore.exceptions.ParamValidationError as error:
-            raise UsageError(f"{bucket!r} is no bucket name") from error
+            raise UsageError(f"{bucket!r} is no bucket name; look at its spelling") from error
         except botocore.exceptions.BotoCoreError as error:
-            raise UsageError(f"aws configuration: {_line(error)}") from error
+            raise UsageError(f"aws configuration: {_line(error)}; {_remedy(error)}") from error
         finally:
             client.meta.events.unregister("before-send.s3.HeadBucket", stop)
         parts = urlsplit(seen[0])
@@ -149,6 +151,20 @@ class _Nothing:
 
     def stream(self) -> Iterator[bytes]:
         return iter(())
+
+
+def _remedy(error: Exception) -> str:
+    """What to do about something botocore found in the environment or the aws configuration."""
+    text = str(error).lower()
+    if "partial credentials" in text:
+        return "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or neither"
+    if "endpoint" in text:
+        return "set AWS_ENDPOINT_URL or endpoint_url to a URL, as in http://127.0.0.1:9000"
+    if "profile" in text:
+        return "look at ~/.aws/config, or choose another with --profile"
+    if "region" in text:
+        return "name a Region with --region, as in eu-central-1"
+    return "look at the AWS_* variables and at ~/.aws/config"
 
 
 def _line(error: Exception) -> str:

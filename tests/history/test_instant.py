@@ -160,6 +160,6 @@ def test_what_cannot_be_read_in_one_way_is_refused_with_an_example(text, message
 def test_the_second_that_is_now_has_been_and_the_next_one_has_not():
     assert parse_instant("@1790000000", NOW) == 1_790_000_000
     assert refused("@1790000001") == (
-        "time '@1790000001' is 2026-09-21T14:13:21Z, in the future (now is 2026-09-21T14:13:20Z); "
+        "time '@1790000001' is 2026-09-21T14:13:21Z, in the future: the server's clock says 2026-09-21T14:13:20Z; "
         "name a time that has been"
     )

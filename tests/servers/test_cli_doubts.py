@@ -155,6 +155,38 @@ def test_what_cannot_be_thawed_is_listed(run, story, archived):
     code, _, err = run("restore", archived, "--at", T, "--yes", "--thaw")
     assert code == 3
     error, failed = err.splitlines()[-2:]
-    assert error == "error: 1 key cannot be made readable; nothing else was done"
+    assert error == "error: 1 key cannot be made readable; nothing was restored"
     assert failed.startswith("  m/w.bin: RestoreObject ")
     assert story.everything() == before
+
+
+def test_thaw_where_nothing_is_archived_stops_there(run, story, tmp_path):
+    story.put(STORED, "m/config.json", b"{}")
+    story.put(STORED + 3600, "m/config.json", b"bad")
+    before = story.everything()
+    nothing = "nothing to thaw: no version that is wanted lies in an archive class; leave --thaw out to restore"
+    code, out, err = run("restore", f"s3://{story.bucket}/m", "--at", T, "--yes", "--thaw", "--json")
+    assert (code, err.splitlines()[-1], json.loads(out)["thawing"]) == (0, nothing, 0)
+    plan = tmp_path / "x.plan"
+    assert run("plan", f"s3://{story.bucket}/m", "--at", T, "--out", plan)[0] == 0
+    code, _, err = run("apply", plan, "--thaw")
+    assert (code, err.splitlines()[-1]) == (0, nothing)
+    assert story.everything() == before
+
+
+def test_diff_marks_a_key_that_stays_though_it_may_not_have_been_there(run, story):
+    with time_machine.travel(STORED, tick=False):
+        boto, place = story.server.boto(), {"Bucket": story.bucket, "Key": "m/w.bin"}
+        upload = boto.create_multipart_upload(**place)["UploadId"]
+        part = boto.upload_part(**place, UploadId=upload, PartNumber=1, Body=b"large")
+        parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        boto.complete_multipart_upload(**place, UploadId=upload, MultipartUpload=parts)
+    address = f"s3://{story.bucket}/m"
+    code, out, err = run("diff", address, "--at", T, "--exit-code")
+    assert (code, out) == (0, "=       5 B →       5 B  m/w.bin  (as it is, unsettled)\n")
+    assert err.splitlines() == [
+        f"no difference: a restore of {address} to {T} would change nothing (1 key as they were)",
+        "  1 key of them may not have been visible at T (see --settled)",
+    ]
+    (record,) = map(json.loads, run("diff", address, "--at", T, "--json")[1].splitlines())
+    assert (record["action"], record["flags"]) == ("keep", ["unsettled"])

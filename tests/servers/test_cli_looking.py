@@ -1,12 +1,18 @@
 """`ls`, `diff`, `log` and `get` on a real server: exact output, and nothing written."""
 
 import json
+import os
 import shlex
+import socket
+import stat
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from artifact_store.cli import main
-from tests.cli.terminal import on_terminal, piped
+from tests.cli.terminal import COMMAND, on_terminal, piped
+from tests.servers.conftest import new_bucket
 from tests.servers.seaweed import ACCESS_KEY, SECRET_KEY
 from tests.servers.story import (
     BAD_SHARD,
@@ -16,6 +22,7 @@ from tests.servers.story import (
     SHARD_2,
     SPOILED,
     STORED,
+    Story,
     spoiled_model,
 )
 
@@ -158,11 +165,8 @@ def test_diff_json_gives_action_reason_and_both_sides(run, story):
 
 def test_diff_exit_code_tells_whether_anything_would_change(run, story):
     assert run("diff", story.address, "--at", BEFORE, "--exit-code")[0] == 1
-    assert run("diff", story.address, "--at", "0s", "--exit-code") == (
-        0,
-        "",
-        run("diff", story.address, "--at", "0s")[2],
-    )
+    code, out, err = run("diff", story.address, "--at", "0s", "--exit-code")
+    assert (code, out, err.split(":")[0]) == (0, "", "no difference")
     assert run("diff", story.address, "--at", BEFORE, "--keep-new", "--include", "stray*", "--exit-code")[0] == 0
 
 
@@ -287,7 +291,62 @@ def test_get_of_what_was_not_there_writes_nothing_and_says_when_it_was(run, stor
 def test_get_into_a_folder_that_is_not_there_is_one_line(run, story, tmp_path):
     out = tmp_path / "nowhere" / "x"
     code, _, err = run("get", f"{story.address}/config.json", "--at", BEFORE, "-o", str(out))
-    assert (code, err) == (4, f"error: cannot write {out}: No such file or directory\n")
+    remedy = "name a file in a folder you can write, or -"
+    assert (code, err) == (4, f"error: cannot write {out}: {out.parent}: No such file or directory; {remedy}\n")
+
+
+def config_json(story, *out):
+    address = f"s3://{story.bucket}/models/m-1/config.json"
+    return ("get", address, "--at", BEFORE, *out, "--endpoint-url", story.server.endpoint)
+
+
+def test_get_writes_through_stdouts_other_name_wherever_it_leads(story, tmp_path):
+    assert piped(*config_json(story, "-o", "/dev/stdout")).out == CONFIG.decode()
+    there = tmp_path / "redirected"
+    with there.open("wb") as file:
+        subprocess.run([*COMMAND, *config_json(story, "-o", "/dev/stdout")], stdout=file, check=True)
+    assert there.read_bytes() == CONFIG
+    assert stat.S_ISLNK(Path("/dev/stdout").lstat().st_mode)
+
+
+def test_get_writes_through_a_pipe_and_leaves_it_one(run, story, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+    code, _, _ = run(*config_json(story, "-o", str(pipe), "--force")[:-2])
+    assert (code, reader.communicate(timeout=20)[0]) == (0, CONFIG)
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+@pytest.mark.parametrize("there", [True, False])
+def test_get_replaces_no_link(run, story, tmp_path, force, there):
+    link, file = tmp_path / "link", tmp_path / "file"
+    if there:
+        file.write_bytes(b"mine")
+    link.symlink_to(file)
+    code, _, err = run(*config_json(story, "-o", str(link), *force)[:-2])
+    assert (code, err) == (4, f"error: {link} is a link to {file}; name that file itself\n")
+    assert link.is_symlink()
+    assert not there or file.read_bytes() == b"mine"
+
+
+def test_get_replaces_no_socket(run, story, tmp_path):
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind(str(path))
+        code, _, err = run(*config_json(story, "-o", str(path), "--force")[:-2])
+    assert (code, err) == (4, f"error: {path} is neither a file nor a pipe; name a file, or - for stdout\n")
+    assert path.is_socket()
+
+
+def test_log_whose_ends_are_exchanged_is_refused(run, story):
+    code, out, err = run("log", story.address, "--since", f"@{SPOILED}", "--until", f"@{STORED}")
+    assert (code, out) == (2, "")
+    assert err == (
+        f"error: --since @{SPOILED} (2026-05-04T14:00:00Z) lies after --until @{STORED} (2026-05-04T13:30:00Z); "
+        "exchange the two\n"
+    )
 
 
 def test_on_a_terminal_version_ids_are_short_and_keys_whole(story):
@@ -332,3 +391,42 @@ def test_the_server_is_found_as_the_aws_command_line_finds_it(story, tmp_path):
 def test_the_command_that_log_names_reaches_the_same_server_in_the_same_way(story):
     told = piped("log", story.address, env={"AWS_ENDPOINT_URL": story.server.endpoint}).out
     assert told.splitlines()[-1] == f"    artifact-store diff {story.address} --at {BEFORE}"
+
+
+def test_looking_at_a_suspended_bucket_is_allowed_since_it_writes_nothing(moto, capsys):
+    bucket = new_bucket(moto)
+    boto = moto.boto()
+    boto.put_object(Bucket=bucket, Key="k", Body=b"x")
+    boto.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    for command in ("ls", "diff"):
+        assert main.run([command, f"s3://{bucket}", "--at", "0s", "--endpoint-url", moto.endpoint]) == 0
+    assert capsys.readouterr().out.endswith(" k\n")
+
+
+def test_diff_says_what_was_rewritten_with_the_same_content(moto, capsys):
+    story = Story(moto, new_bucket(moto))
+    for second in (STORED, SPOILED):
+        story.put(second, "m/config.json", CONFIG)
+    assert main.run(["diff", f"s3://{story.bucket}", "--at", BEFORE, "--endpoint-url", moto.endpoint]) == 0
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines()[1] == (
+        "  1 key of them rewritten since with the same content; metadata and tags are not compared"
+    )
+
+
+def test_log_leaves_a_job_that_saves_regularly_out_of_the_bursts(moto, capsys):
+    story = Story(moto, new_bucket(moto))
+    for n in range(40):
+        story.put(STORED + 30 * n, "run/latest.pt", b"state")
+    story.put(STORED, "m/w", b"weights")
+    story.delete(STORED + 1000, "m/w")
+    assert main.run(["log", f"s3://{story.bucket}", "--endpoint-url", moto.endpoint]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert (
+        "33 overwritten at a steady beat, as by a job that saves regularly: drawn above, but part of no burst" in told
+    )
+    assert [line.split(" --at ")[1].split()[0] for line in told if " --at " in line] == [
+        "2026-05-04T13:30:29Z",
+        "2026-05-04T13:46:39Z",
+    ]

@@ -1,11 +1,12 @@
 """Whatever stands in the way of a restore is told in one line, with the right exit code, and nothing is half-made."""
 
 import socket
+from types import SimpleNamespace
 
 import pytest
 import time_machine
 
-from artifact_store.cli import main
+from artifact_store.cli import main, options
 from tests.servers.conftest import new_bucket
 from tests.servers.fault_proxy import FaultProxy, Status
 from tests.servers.story import BEFORE, spoiled_model
@@ -146,16 +147,27 @@ def test_a_profile_that_is_not_there(run, story, command):
     assert "nobody" in error
 
 
-def test_an_instant_in_the_future_of_the_servers_clock(run, story, command):
-    """This machine's clock runs an hour fast."""
+@pytest.mark.parametrize("off", [-3600, 600, 3600])
+def test_an_instant_in_the_future_of_the_servers_clock(run, story, command, monkeypatch, off):
+    """However wrong this machine's clock is."""
+    monkeypatch.setattr("artifact_store.cli.options.now", lambda: 1_795_618_800.0 + off)
+    monkeypatch.setattr("artifact_store.history.versioned.time", SimpleNamespace(time=options.now))
+    at = "2026-11-25T13:00:01Z"
     with time_machine.travel("2026-11-25T13:00:00Z", tick=False):
-        arguments = command(story.address, "2026-11-25T13:30:00Z", story.server.endpoint)
-        machine = pytest.MonkeyPatch()
-        machine.setattr("artifact_store.cli.options.now", lambda: 1_795_618_800.0)
-        code, error = run(*arguments)
-        machine.undo()
-    assert code == 4
-    assert error == "2026-11-25T13:30:00Z is in the future: the server's clock says 2026-11-25T13:00:00Z"
+        code, error = run(*command(story.address, at, story.server.endpoint))
+    assert code == 2
+    assert error == (
+        f"time '{at}' is {at}, in the future: the server's clock says 2026-11-25T13:00:00Z; name a time that has been"
+    )
+
+
+@pytest.mark.parametrize("off", [-600, 600])
+def test_an_age_is_counted_from_the_servers_clock(capsys, story, monkeypatch, off):
+    monkeypatch.setattr("artifact_store.cli.options.now", lambda: 1_795_618_800.0 + off)
+    for age, shown in (("0s", "13:00:00"), ("30s", "12:59:30"), ("8m", "12:52:00")):
+        with time_machine.travel("2026-11-25T13:00:00Z", tick=False):
+            assert main.run(["ls", story.address, "--at", age, "--endpoint-url", story.server.endpoint]) == 0
+        assert capsys.readouterr().err.endswith(f" at 2026-11-25T{shown}Z\n")
 
 
 def test_nothing_to_restore_at_that_time(run, story):
@@ -180,12 +192,39 @@ def test_a_state_folder_that_cannot_be_made(run, story, monkeypatch, tmp_path):
     code, error = run("restore", story.address, "--at", BEFORE, "--yes", "--endpoint-url", story.server.endpoint)
     assert code == 4
     assert error.startswith("cannot keep the plan in /proc/nowhere/artifact-store: ")
-    assert error.endswith("; set XDG_STATE_HOME to a folder")
+    assert error.endswith("; set XDG_STATE_HOME to a folder you can write")
 
 
-def test_a_plan_file_that_cannot_be_written(run, story):
-    arguments = ("plan", story.address, "--at", BEFORE, "--out", "nowhere/p.plan")
-    code, error = run(*arguments, "--endpoint-url", story.server.endpoint)
-    assert code == 4
-    assert error.endswith("No such file or directory")
-    assert "nowhere" in error
+@pytest.fixture
+def unlisted(story):
+    """An endpoint that may be asked for nothing."""
+    with FaultProxy(story.server.endpoint) as proxy:
+        yield proxy.endpoint
+        assert proxy.seen == []
+
+
+@pytest.mark.parametrize(
+    ("out", "folder", "reason"),
+    [
+        ("nowhere/p.plan", "nowhere", "No such file or directory"),
+        ("/proc/p.plan", "/proc", "No such file or directory"),
+    ],
+)
+def test_a_plan_file_that_cannot_be_written_is_told_before_anything_is_asked(run, story, unlisted, out, folder, reason):
+    code, error = run("plan", story.address, "--at", BEFORE, "--out", out, "--endpoint-url", unlisted)
+    remedy = "name a file in a folder you can write with --out"
+    assert (code, error) == (4, f"cannot write plan {out}: {folder}: {reason}; {remedy}")
+
+
+@pytest.mark.parametrize(
+    ("folder", "there", "reason"),
+    [
+        ("/proc/nowhere/x", "/proc", "No such file or directory"),
+        ("/etc/passwd", "/etc/passwd", "Not a directory"),
+        ("/etc/passwd/x", "/etc/passwd", "Not a directory"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_asked(run, story, unlisted, folder, there, reason):
+    arguments = ("restore", story.address, "--at", BEFORE, "--yes", "--to", folder, "--endpoint-url", unlisted)
+    remedy = "name a folder you can write with --to"
+    assert run(*arguments) == (4, f"cannot write into {folder}: {there}: {reason}; {remedy}")

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from artifact_store.history.layouts import (
+    dcp,
+    deepspeed,
     diffusers,
+    dvc,
     gguf,
     keras,
+    lightning,
+    megatron,
     mlflow,
     onnx,
+    orbax,
     peft,
     sagemaker,
+    tensorflow,
     transformers,
     triton,
 )
@@ -25,5 +32,12 @@ LAYOUTS: tuple[Layout, ...] = (
     onnx.LAYOUT,
     keras.LAYOUT,
     sagemaker.LAYOUT,
+    dcp.LAYOUT,
+    lightning.LAYOUT,
+    deepspeed.LAYOUT,
+    megatron.LAYOUT,
+    orbax.LAYOUT,
+    tensorflow.LAYOUT,
+    dvc.LAYOUT,
 )
 """In the order in which they are tried; a folder may hold several."""

@@ -71,7 +71,7 @@ def test_a_folder_of_nothing_and_of_its_marker_alone_hold_no_model(layout):
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 def test_the_look_at_a_folder_of_a_hundred_thousand_names_is_cheap(layout):
-    many = folder({f"model{number:06}.dat": 1 for number in range(100_000)} | {f"d{n}/x": 1 for n in range(1000)})
+    many = folder({f"model{number:06}.dat": 1 for number in range(100_000)} | {f"folder{n}/x": 1 for n in range(1000)})
     assert len(many.names | many.folders) == 101_000
     start = time.process_time()
     assert not layout.marks(many)
