@@ -13,6 +13,7 @@ import typer
 
 from artifact_store.cli import options as opt
 from artifact_store.cli.output import number, paint, printable, say, size
+from artifact_store.errors import UsageError
 from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import parse_scope
 
@@ -39,6 +40,13 @@ def diff(
     address: opt.Address,
     at: opt.At,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if anything would change.")] = False,
+    tensors: Annotated[bool, typer.Option("--tensors", help="Show what changed inside the models instead.")] = False,
+    other: Annotated[
+        str | None,
+        typer.Option(
+            "--and", metavar="T", help="With --tensors: up to this instant; default: now.", show_default=False
+        ),
+    ] = None,
     as_json: opt.Json = False,
     *,
     selection: opt.Selection,
@@ -48,7 +56,12 @@ def diff(
 
     One line a key: ~ is changed back, + comes back, - is hidden, = stays though it may not have been visible at T; size
     now and then. With --json: key, action, reason, then and now (version_id, size, etag; null where absent), flags.
+    With --tensors, from headers alone: tensors that came, went or changed shape or type, and files whose bytes changed.
     """
+    if tensors:
+        return _tensors(address, at, other, target, exit_code=exit_code, as_json=as_json)
+    if other is not None:
+        raise UsageError("--and belongs to --tensors; diff without it compares T with now")
     from artifact_store.cli.progress import counting
     from artifact_store.history.versioned import clock
 
@@ -83,6 +96,20 @@ def diff(
     if signs["="]:
         say(f"  {number(signs['='], 'key')} of them may not have been visible at T (see --settled)", "yellow")
     return 1 if different and exit_code else 0
+
+
+def _tensors(address: str, at: str, other: str | None, target: opt.Target, *, exit_code: bool, as_json: bool) -> int:
+    from artifact_store.cli.tensors import tell_tensors
+    from artifact_store.history.headers import compare
+    from artifact_store.history.versioned import clock
+
+    scope, first, second = parse_scope(address), parse_moment(at), parse_moment(other) if other else None
+    with target.connect() as s3:
+        now = clock(s3, scope.bucket)
+        before, after = first.at(now), second.at(now) if second else now
+        found = compare(s3, scope, before, after)
+    tell_tensors(found, scope, before, after, as_json=as_json)
+    return 1 if found and exit_code else 0
 
 
 def _steps(

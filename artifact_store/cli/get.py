@@ -30,19 +30,37 @@ STDOUT = frozenset({"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 
 @opt.grouped
 def get(
-    address: Annotated[str, typer.Argument(metavar="s3://BUCKET/KEY", help="Which file.", show_default=False)],
-    at: opt.At,
+    address: Annotated[
+        str | None, typer.Argument(metavar="[s3://BUCKET/KEY]", help="Which file.", show_default=False)
+    ] = None,
+    at: opt.MaybeAt = None,
+    lock: Annotated[
+        Path | None,
+        typer.Option("--lock", metavar="FILE", help="Write all that a lock file names into the folder -o instead."),
+    ] = None,
+    *,
     out: Annotated[str, typer.Option("-o", "--out", metavar="FILE", help="Where to write it; - is stdout.")],
     force: Annotated[bool, typer.Option("--force", help="Write over FILE if it exists.")] = False,
     settled: opt.Settled = False,
     as_json: opt.Json = False,
-    *,
     target: opt.Target,
-) -> None:
-    """Write one file as it was at T.
+) -> int:
+    """Write one file as it was at T, or all that a lock file names.
 
     FILE appears whole or not at all. With --json: the fields of `ls --json`, and file.
     """
+    if lock is not None:
+        from artifact_store.cli.restore import get_locked
+
+        if address is not None or at is not None:
+            raise UsageError("--lock names place and versions itself; leave the address and --at out")
+        return get_locked(lock, out, target, overwrite=force, as_json=as_json)
+    if address is None or at is None:
+        raise UsageError("name s3://BUCKET/KEY and --at T, or a lock file with --lock")
+    return _get(address, at, out, target, force=force, settled=settled, as_json=as_json)
+
+
+def _get(address: str, at: str, out: str, target: opt.Target, *, force: bool, settled: bool, as_json: bool) -> int:
     (bucket, key), moment = split_address(address), parse_moment(at)
     if not key:
         raise UsageError(f"{address!r} names no file; write s3://{bucket}/KEY, or take many with restore --to DIR")
@@ -86,6 +104,7 @@ def get(
         say(
             "its multipart upload began shortly before T, so it may not have been visible at T; see --settled", "yellow"
         )
+    return 0
 
 
 class Place(Enum):

@@ -17,6 +17,7 @@ import typer
 
 from artifact_store.cli.diff import diff
 from artifact_store.cli.get import get
+from artifact_store.cli.lock import lock
 from artifact_store.cli.log import log
 from artifact_store.cli.ls import ls
 from artifact_store.cli.models import models
@@ -40,7 +41,7 @@ app = typer.Typer(
     # Plain help: it pipes, and spares loading rich.
     rich_markup_mode=None,
 )
-for command in (ls, diff, log, plan, apply, restore, get, verify, models, promise):
+for command in (ls, diff, log, plan, apply, restore, get, verify, models, lock, promise):
     app.command()(command)
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from inspect import Parameter, Signature, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
@@ -19,8 +20,7 @@ from artifact_store.errors import UsageError
 from artifact_store.history.scope import check_destination
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from artifact_store.history.lock import Lock
     from artifact_store.restore.destination import Destination
     from artifact_store.restore.plan import PlanOptions
     from artifact_store.s3.client import S3
@@ -33,6 +33,29 @@ Address = Annotated[
         metavar="s3://BUCKET[/PREFIX]",
         help="Where. PREFIX is a path: models/m-1 is never models/m-10; a trailing * makes it a raw prefix.",
         show_default=False,
+    ),
+]
+MaybeAddress = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[s3://BUCKET[/PREFIX]]",
+        help="Where. PREFIX is a path: models/m-1 is never models/m-10; a trailing * makes it a raw prefix.",
+        show_default=False,
+    ),
+]
+MaybeAt = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="T",
+        help="The instant: 2026-05-04T13:30:00Z, @1777901400, or an age (90m, 2h).",
+        show_default=False,
+    ),
+]
+LockFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--lock", metavar="FILE", help="Take the versions that a lock file names, instead of an address and --at."
     ),
 ]
 At = Annotated[
@@ -68,6 +91,11 @@ To = Annotated[
     typer.Option(metavar="s3://OTHER[/PREFIX]|DIR", help="Write there instead; deletes nothing.", show_default=False),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="With --to: write over what differs there.")]
+NearestComplete = Annotated[
+    bool,
+    typer.Option("--nearest-complete", help="Of a model not whole at T, take its newest whole save at or before T."),
+]
+AsIs = Annotated[bool, typer.Option("--as-is", help="Restore exactly T, also what is no whole model.")]
 Thaw = Annotated[bool, typer.Option("--thaw", help="Ask S3 to make archived versions readable, and stop there.")]
 Rate = Annotated[
     float | None, typer.Option(metavar="N", help="At most N requests a second.", min=0.1, show_default=False)
@@ -128,8 +156,12 @@ class Choices(Selection):
     to: To = ""
     overwrite: Overwrite = False
     allow_empty: AllowEmpty = False
+    nearest_complete: NearestComplete = False
+    as_is: AsIs = False
 
     def __post_init__(self) -> None:
+        if self.nearest_complete and self.as_is:
+            raise UsageError("--nearest-complete takes whole models only and --as-is whatever there was; leave one out")
         if self.overwrite and not self.to:
             raise UsageError("--overwrite belongs to --to; in place, what is there now stays as a version anyway")
         deletes = (
@@ -151,6 +183,7 @@ class Choices(Selection):
             undelete=self.undelete,
             overwrite=self.overwrite,
             allow_empty=self.allow_empty,
+            models="nearest" if self.nearest_complete else "as-is" if self.as_is else "whole",
         )
 
     def destination(self) -> Destination:
@@ -170,6 +203,20 @@ class Proof:
     def __post_init__(self) -> None:
         if self.no_verify and self.deep:
             raise UsageError("--deep says how to verify and --no-verify not to; leave one out")
+
+
+def locked_or_at(address: str | None, at: str | None, file: Path | None) -> tuple[str, str, Lock | None]:
+    """(address, T, lock): what the user named, one way or the other. T is "" with a lock. Raises UsageError."""
+    if file is None:
+        if address is None or at is None:
+            raise UsageError("name s3://BUCKET[/PREFIX] and --at T, or a lock file with --lock")
+        return address, at, None
+    if address is not None or at is not None:
+        raise UsageError("--lock names place and versions itself; leave the address and --at out")
+    from artifact_store.history.lock import read_lock
+
+    lock = read_lock(file)
+    return str(lock.scope), "", lock
 
 
 def grouped(command: Callable[..., R]) -> Callable[..., R]:

@@ -19,6 +19,7 @@ from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import Scope, parse_scope
 
 if TYPE_CHECKING:
+    from artifact_store.history.lock import Lock
     from artifact_store.restore.apply import Progress, Report
     from artifact_store.restore.destination import Destination
     from artifact_store.restore.planfile import Plan
@@ -84,8 +85,9 @@ def apply(
 
 @opt.grouped
 def restore(
-    address: opt.Address,
-    at: opt.At,
+    address: opt.MaybeAddress = None,
+    at: opt.MaybeAt = None,
+    lock: opt.LockFile = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop after showing the plan.")] = False,
     thaw: opt.Thaw = False,
@@ -102,16 +104,12 @@ def restore(
     the journal of what was done are kept in $XDG_STATE_HOME/artifact-store (~/.local/state/artifact-store).
     """
     from artifact_store.cli import summary
-    from artifact_store.history.versioned import clock
 
-    scope, moment, destination = parse_scope(address), parse_moment(at), choices.destination()
     if not (yes or dry_run or sys.stdin.isatty()):
         raise Refused("standard input is no terminal, so nobody can be asked; add --yes to go on, or --dry-run to look")
-    _check_destination(destination)
-    folder = _state_folder()
+    place, text, locked = opt.locked_or_at(address, at, lock)
     with target.connect(rate) as s3:
-        instant = moment.at(clock(s3, scope.bucket))
-        made = _make(s3, scope, instant, folder / _plan_name(scope, instant), choices, destination)
+        made = _planned(s3, place, text, locked, choices)
         summary.explain(made)
         if not made.summary.changes and not _archived(made):
             made.path.unlink()
@@ -135,24 +133,75 @@ def restore(
         return _Run(s3, made, target, as_json=as_json).go(thaw=thaw, proof=proof)
 
 
+def get_locked(lock: Path, folder: str, target: opt.Target, *, overwrite: bool, as_json: bool) -> int:
+    """Write a locked model into a folder, and prove it."""
+    from artifact_store.cli import summary
+
+    place, text, locked = opt.locked_or_at(None, None, lock)
+    choices = opt.Choices(to=folder, overwrite=overwrite)
+    with target.connect() as s3:
+        made = _planned(s3, place, text, locked, choices)
+        summary.explain(made)
+        return _Run(s3, made, target, as_json=as_json).go(thaw=False, proof=opt.Proof())
+
+
+def _planned(s3: S3, address: str, at: str, lock: Lock | None, choices: opt.Choices) -> Plan:
+    from artifact_store.history.versioned import clock
+
+    scope, destination = parse_scope(address), choices.destination()
+    moment = None if lock else parse_moment(at)
+    _check_destination(destination)
+    folder = _state_folder()
+    now = clock(s3, scope.bucket)
+    instant = lock.instant if lock else moment.at(now) if moment else now
+    return _make(s3, scope, instant, folder / _plan_name(scope, instant), choices, destination, lock)
+
+
 @opt.grouped
 def verify(
-    file: PlanFile,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A plan, as plan or restore wrote it.", show_default=False)
+    ] = None,
+    lock: Annotated[
+        Path | None,
+        typer.Option("--lock", metavar="FILE", help="Prove that the versions a lock file names are all still there."),
+    ] = None,
     deep: opt.Deep = False,
     as_json: opt.Json = False,
     *,
     target: opt.Target,
 ) -> int:
-    """Prove that the bucket is what a plan says."""
+    """Prove that the bucket is what a plan says, or that what a lock file names is there."""
     from artifact_store.cli import summary
     from artifact_store.restore.planfile import read_plan
 
+    if (file is None) == (lock is None):
+        raise UsageError("name a plan, or a lock file with --lock")
+    if lock is not None:
+        return _verify_lock(lock, target, as_json=as_json)
+    assert file is not None  # noqa: S101 - the one or the other
     known = read_plan(file)
     with target.connect() as s3:
         found = _look(s3, known, deep=deep)
     if as_json:
         emit({"plan": str(file), **summary.of_proof(found)})
     _told(found, f"carry it out with: {target.command('apply', file)}; if that was done, plan again")
+    return 0
+
+
+def _verify_lock(path: Path, target: opt.Target, *, as_json: bool) -> int:
+    from artifact_store.history.lock import read_lock, verify_lock
+
+    known = read_lock(path)
+    with target.connect() as s3:
+        wrong = verify_lock(s3, known)
+    if as_json:
+        lines = [{"key": key, "reason": reason} for key, reason in wrong]
+        emit({"lock": str(path), "checked": len(known.files), "wrong": lines})
+    if wrong:
+        count = f"{number(len(wrong), 'version')} of {len(known.files):,} locked ones not there as they were"
+        raise KeysFailed(f"{count}; restore the bucket from AWS Backup, or lock another instant", wrong)
+    say(f"verified: {number(len(known.files), 'locked version')} there, as they were locked", "green")
     return 0
 
 
@@ -166,6 +215,8 @@ class _Run:
 
     def go(self, *, thaw: bool, proof: opt.Proof) -> int:
         """Apply, prove, tell; returns the exit code. Raises KeysFailed."""
+        from artifact_store.cli import summary
+
         if thaw:
             return self._thaw()
         report = self._carried_out()
@@ -188,6 +239,7 @@ class _Run:
             return self._not_proved(unproved)
         if found is not None:
             _told(found, "something was written meanwhile, or a write was lost: restore again to see and mend it")
+        summary.holders(self.plan)
         return 0
 
     def _proof(self, proof: opt.Proof) -> tuple[Verification | None, BaseException | None]:
@@ -298,13 +350,23 @@ def _reason(error: BaseException) -> str:
     return str(error) or "interrupted"
 
 
-def _make(s3: S3, scope: Scope, instant: float, path: Path, choices: opt.Choices, destination: Destination) -> Plan:
+def _make(
+    s3: S3,
+    scope: Scope,
+    instant: float,
+    path: Path,
+    choices: opt.Choices,
+    destination: Destination,
+    lock: Lock | None = None,
+) -> Plan:
     from artifact_store.cli.progress import counting
     from artifact_store.restore.planner import make_plan
 
     options = choices.plan_options()
     with counting("comparing") as on_progress:
-        return make_plan(s3, scope, instant, path, options=options, destination=destination, on_progress=on_progress)
+        return make_plan(
+            s3, scope, instant, path, options=options, destination=destination, on_progress=on_progress, lock=lock
+        )
 
 
 def _look(s3: S3, known: Plan, *, deep: bool) -> Verification:

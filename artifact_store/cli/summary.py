@@ -10,7 +10,7 @@ from artifact_store.history.scope import Scope
 
 if TYPE_CHECKING:
     from artifact_store.restore.apply import Report
-    from artifact_store.restore.planfile import Plan
+    from artifact_store.restore.planfile import Header, Plan
     from artifact_store.restore.verify import Verification
 
 WARNINGS = {
@@ -48,6 +48,7 @@ def explain(plan: Plan) -> None:
     elif summary.hidden:
         stays = "stays as an older version" if summary.hidden == 1 else "stay as older versions"
         say(f"  {number(summary.hidden, 'key')} current now ({size(summary.hidden_bytes)}) {stays}: nothing is lost")
+    _models(header)
     for flag, count in summary.flagged.items():
         names = ", ".join(printable(key) for key in summary.samples.get(flag, [])[:3])
         more = f" and {count - 3:,} more" if count > 3 else ""
@@ -55,6 +56,30 @@ def explain(plan: Plan) -> None:
             say(f"  warning: {number(count, 'key')} {WARNINGS[flag.value]}: {names}{more}", "yellow")
         else:
             say(f"  note: {number(count, 'key')} changed within a second of T: {names}{more}")
+
+
+def _models(header: Header) -> None:
+    whole = sum(model.condition == "whole" for model in header.models)
+    if whole:
+        say(f"  {'whole':<9}{number(whole, 'model'):>14}  brought back member by member, what lists them last")
+    for model in header.models:
+        if model.instant != header.instant:
+            say(f"  {printable(model.title)} as it was at {show(model.instant)}, its newest whole save", "yellow")
+        elif model.condition != "whole":
+            text = f"{printable(model.title)} ({model.layout}) is {model.condition} at T and comes back so, as asked"
+            say(f"  warning: {text}", "yellow")
+
+
+def holders(plan: Plan) -> None:
+    """Who may still hold old bytes after it was carried out."""
+    from artifact_store.restore.notes import holders as still_holding
+
+    found = list(still_holding(plan.header))
+    if found:
+        say("who may still hold the old bytes, and what to run:", "dim")
+    for who, what in found:
+        say(f"  {printable(who)}", "dim")
+        say(f"    {printable(what)}", "dim")
 
 
 def scope(plan: Plan) -> Scope:
@@ -78,6 +103,16 @@ def of_plan(plan: Plan) -> dict[str, Any]:
         "hidden_bytes": summary.hidden_bytes,
         "requests": summary.requests,
         "flags": {flag.value: count for flag, count in summary.flagged.items()},
+        "models": [
+            {
+                "prefix": model.prefix,
+                "name": model.name,
+                "layout": model.layout,
+                "condition": model.condition,
+                "at": show(model.instant),
+            }
+            for model in header.models
+        ],
     }
 
 

@@ -86,7 +86,7 @@ def _broken(evidence: Evidence) -> Iterator[str]:
             yield f"{path} has {then[path].size:,} bytes, and at least {least:,} are needed"
     for path, finding in evidence.findings.items():
         if finding.problem and path not in empty:
-            yield f"{path}: {finding.problem}"
+            yield f"{path} {finding.problem}"
     yield from _against_headers(evidence)
     if found.sharded and not of_one_save(evidence.of):
         newest, its, others = parts(evidence.of)

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 TOLD = 10
 """Most models that a refusal names."""
 
+RESTORE = (
+    "restore to one of these instants, or add --nearest-complete to take each model's newest whole save at or before "
+    "T, or --as-is to restore exactly T"
+)
+
 
 class Wanted(StrEnum):
     """What to do where a model is not whole at the instant."""
@@ -84,7 +89,7 @@ class PlannedModel:
 class NotWhole(Refused):
     """A restore would bring back something that is no model. verdicts: of the models that are not whole."""
 
-    def __init__(self, verdicts: Sequence[Verdict], where: str, instant: float) -> None:
+    def __init__(self, verdicts: Sequence[Verdict], where: str, instant: float, remedy: str = RESTORE) -> None:
         self.verdicts = tuple(verdicts)
         lines = []
         for verdict in self.verdicts[:TOLD]:
@@ -95,10 +100,7 @@ class NotWhole(Refused):
             lines.append(f"  {verdict.instants}")
         if len(self.verdicts) > TOLD:
             lines.append(f"and {len(self.verdicts) - TOLD:,} more models of {where} are not whole")
-        lines.append(
-            "nothing was written; restore to one of these instants, or add --nearest-complete to take each model's "
-            "newest whole save at or before T, or --as-is to restore exactly T"
-        )
+        lines.append(f"nothing was written; {remedy}")
         super().__init__("\n".join(lines))
 
 

@@ -25,6 +25,7 @@ from artifact_store.s3.server import Server
 
 if TYPE_CHECKING:
     from artifact_store.history.listing import History
+    from artifact_store.history.lock import Lock
     from artifact_store.history.scope import Scope
 
 
@@ -37,8 +38,10 @@ def make_plan(
     options: PlanOptions = DEFAULTS,
     destination: Destination = IN_PLACE,
     on_progress: Callable[[int], None] | None = None,
+    lock: Lock | None = None,
 ) -> Plan:
     """Plan the restore of `scope` to `instant` and write it to `path`. on_progress is told the keys looked at so far.
+    lock: take the versions it names instead of those that stood at the instant.
 
     Raises Refused (never versioned, suspended and in place, T in the future, nothing at T, names a folder cannot hold,
     something that differs at the destination without `overwrite`) and S3Error. Then no file is left.
@@ -58,7 +61,7 @@ def make_plan(
     chosen: dict[str, float] = {}
     while True:
         try:
-            return _plan(s3, scope, header, path, chosen, on_progress)
+            return _plan(s3, scope, header, path, chosen, lock, on_progress)
         except NotWhole as error:
             better = nearest(error.verdicts) if options.models == Wanted.NEAREST else {}
             if not any(verdict.before is not None for verdict in error.verdicts) or better.items() <= chosen.items():
@@ -72,11 +75,12 @@ def _plan(
     header: Header,
     path: Path,
     chosen: Mapping[str, float],
+    lock: Lock | None,
     on_progress: Callable[[int], None] | None,
 ) -> Plan:
     """chosen: folders whose files are taken from another instant."""
     options, destination = header.options, header.destination
-    states = _States(s3, scope, header, chosen, on_progress)
+    states = _States(s3, scope, header, chosen, lock, on_progress)
     if isinstance(destination, InPlace):
         steps = _in_place(s3, scope.bucket, options, iter(states))
     elif isinstance(destination, ToBucket):
@@ -113,9 +117,12 @@ class _States:
         scope: Scope,
         header: Header,
         chosen: Mapping[str, float],
+        lock: Lock | None,
         on_progress: Callable[[int], None] | None,
     ) -> None:
         self.existed = 0
+        self.locked = lock is not None
+        self._lock = lock
         self._s3, self._scope, self._header, self._chosen = s3, scope, header, chosen
         self._on_progress = on_progress
         everything = not isinstance(header.destination, InPlace)
@@ -126,15 +133,23 @@ class _States:
 
     def _keys(self) -> Iterator[tuple[History, KeyState | None]]:
         options, selected = self._header.options, selector(self._header.options)
+        locked: set[str] = set()
         for seen, history in enumerate(self._scope.histories(self._s3), 1):
             if self._on_progress is not None and seen % 1000 == 0:
                 self._on_progress(seen)
+            if self._lock is not None and history.key in self._lock.files:
+                locked.add(history.key)
             if not selected(self._scope.relative(history.key)):
                 yield history, None
                 continue
-            state = at(history, self._instant(folder_of(history.key)), settled=options.settled)
+            if self._lock is not None:
+                state = self._lock.state(history)
+            else:
+                state = at(history, self._instant(folder_of(history.key)), settled=options.settled)
             self.existed += state.then is not None
             yield history, state
+        if self._lock is not None and (error := self._lock.missing(locked)) is not None:
+            raise error
 
     def _instant(self, folder: str) -> float:
         return self._chosen.get(folder, self._header.instant)
@@ -155,7 +170,8 @@ def _allowed(steps: Iterable[Step], states: _States, scope: Scope, header: Heade
         hidden = f", and this restore would hide all that is there now ({changes} keys)" if changes else ""
         raise Refused(f"nothing existed at {_utc(header.instant)} in {scope}{hidden}; check the time and the prefix")
     broken = [verdict for verdict in states.watch.verdicts if not verdict.whole]
-    if broken and header.options.models != Wanted.AS_IS:
+    # A lock was made of whole models, or of what its maker wanted.
+    if broken and header.options.models != Wanted.AS_IS and not states.locked:
         raise NotWhole(broken, str(scope), header.instant)
 
 

@@ -314,6 +314,21 @@ class RestoreStarted:
     """S3 has taken the request, or the version is readable already and stays so for the days asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class PutLegalHold:
+    """Nobody can remove this version until the hold is taken off; only in buckets with object lock
+    (PutObjectLegalHold)."""
+
+    bucket: str
+    key: str
+    version_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    pass
+
+
 Operation: TypeAlias = (
     ListVersions
     | GetBucketVersioning
@@ -330,6 +345,7 @@ Operation: TypeAlias = (
     | CompleteMultipartUpload
     | AbortMultipartUpload
     | RestoreObject
+    | PutLegalHold
 )
 Ask: TypeAlias = Operation | list[Operation]
 Answer: TypeAlias = Any

@@ -82,7 +82,7 @@ def decode(operation: op.Operation, reply: Reply) -> op.Answer:
 def name(operation: op.Operation) -> str:
     """The operation's name in the S3 API."""
     kind = type(operation).__name__
-    return {"ListVersions": "ListObjectVersions"}.get(kind, kind)
+    return {"ListVersions": "ListObjectVersions", "PutLegalHold": "PutObjectLegalHold"}.get(kind, kind)
 
 
 def place(operation: op.Operation) -> str:
@@ -350,6 +350,18 @@ def _restore_started(_: op.RestoreObject, __: Reply) -> op.RestoreStarted:
     return op.RestoreStarted()
 
 
+def _put_legal_hold(o: op.PutLegalHold) -> Request:
+    body = b'<LegalHold xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>ON</Status></LegalHold>'
+    headers = [("content-md5", base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode())]
+    return _object(
+        "PutObjectLegalHold", "PUT", o.bucket, o.key, headers, _version(o.version_id, {"legal-hold": ""}), body
+    )
+
+
+def _held(_: op.PutLegalHold, __: Reply) -> op.Held:
+    return op.Held()
+
+
 _CODERS: dict[type, tuple[Callable[[Any], Request], Callable[[Any, Reply], Any]]] = {
     op.ListVersions: (_list_versions, _version_page),
     op.GetBucketVersioning: (_get_bucket_versioning, _bucket_versioning),
@@ -366,6 +378,7 @@ _CODERS: dict[type, tuple[Callable[[Any], Request], Callable[[Any, Reply], Any]]
     op.CompleteMultipartUpload: (_complete_multipart_upload, _written),
     op.AbortMultipartUpload: (_abort_multipart_upload, _aborted),
     op.RestoreObject: (_restore_object, _restore_started),
+    op.PutLegalHold: (_put_legal_hold, _held),
 }
 
 

@@ -1,0 +1,88 @@
+"""`lock`: a model pinned to versions, in a file to keep beside code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from artifact_store.cli import options as opt
+from artifact_store.cli.output import emit, number, printable, say, size
+from artifact_store.cli.places import check_parent
+from artifact_store.errors import KeysFailed, Refused, S3Error
+from artifact_store.history.instant import parse_moment, show
+from artifact_store.history.scope import parse_scope
+
+if TYPE_CHECKING:
+    from artifact_store.history.lock import Lock
+    from artifact_store.s3.client import S3
+
+
+@opt.grouped
+def lock(
+    address: opt.Address,
+    at: opt.At,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Where to write the lock file.")],
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Put a legal hold on each version, so that nobody can remove it.")
+    ] = False,
+    as_is: opt.AsIs = False,
+    as_json: opt.Json = False,
+    *,
+    target: opt.Target,
+) -> None:
+    """Pin a model as it was at T: every file with its version, size, ETag and checksum.
+
+    restore --lock, get --lock and verify --lock work from the file, later and elsewhere. With --json: bucket, prefix,
+    at, files, size, digest, held.
+    """
+    from artifact_store.history.lock import make_lock, write_lock
+    from artifact_store.history.models import assess, survey
+    from artifact_store.history.versioned import clock
+    from artifact_store.restore.models import NotWhole
+
+    scope, moment = parse_scope(address), parse_moment(at)
+    check_parent(out, f"lock file {out}", "name a file in a folder you can write with -o")
+    with target.connect() as s3:
+        instant = moment.at(clock(s3, scope.bucket))
+        verdicts = [v for found in survey(s3, scope, lambda f: assess(scope.bucket, f, instant)) for v in found]
+        broken = [verdict for verdict in verdicts if not verdict.whole]
+        if broken and not as_is:
+            raise NotWhole(broken, str(scope), instant, "lock one of these instants, or add --as-is to lock exactly T")
+        made = make_lock(s3, scope, instant)
+        if not made.files:
+            raise Refused(f"nothing existed at {show(instant)} in {scope}; check the time and the prefix")
+        write_lock(made, out)
+        held = _hold(s3, made) if hold else 0
+    total = sum(file.size for file in made.files.values())
+    if as_json:
+        told = {"bucket": scope.bucket, "prefix": scope.prefix, "at": show(instant), "files": len(made.files)}
+        emit({**told, "size": total, "digest": made.digest, "held": held, "file": str(out)})
+    models = f", {number(len(verdicts), 'model')}" if verdicts else ""
+    say(f"{number(len(made.files), 'file')}, {size(total)}{models} of {printable(str(scope))} locked in {out}", "green")
+    if hold:
+        say(f"{number(held, 'version')} under legal hold until someone takes it off", "green")
+
+
+def _hold(s3: S3, made: Lock) -> int:
+    """Returns how many versions are held now. Raises KeysFailed."""
+    from artifact_store.history.lock import LockedFile
+    from artifact_store.s3.operations import Job, PutLegalHold
+
+    def job(file: LockedFile) -> Job[tuple[str, str] | None]:
+        try:
+            yield PutLegalHold(made.scope.bucket, file.key, file.version_id)
+        except S3Error as error:
+            return file.key, str(error)
+        return None
+
+    failed = sorted(failure for failure in s3.run(job(file) for file in made.files.values()) if failure is not None)
+    if failed:
+        count = f"{number(len(failed), 'version')} of {len(made.files):,}"
+        raise KeysFailed(
+            f"the lock file is written, but {count} could not be held: only a bucket with object lock can; without it "
+            "the lifecycle rule removes versions that are older than it keeps them",
+            failed,
+        )
+    return len(made.files)
