@@ -13,6 +13,7 @@ import typer
 
 from artifact_store.cli import options as opt
 from artifact_store.cli.output import number, paint, printable, say, size
+from artifact_store.cli.summary import REWRITTEN, SAME_CONTENT
 from artifact_store.errors import UsageError
 from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import parse_scope
@@ -31,8 +32,6 @@ DOUBTS = frozenset({"tie", "unsettled"})
 """Flags that make it uncertain what was there at T."""
 HELD = 16 * 1024**2
 """Bytes of lines kept in memory until all are known, since a terminal shows progress until then; the rest in a file."""
-SAME_CONTENT = frozenset({"same-etag", "same-checksum", "same-bytes"})
-"""Reasons to keep what is another version than the one at T."""
 
 
 @opt.grouped
@@ -74,7 +73,7 @@ def diff(
             for step in _steps(s3, scope, instant, options, on_progress):
                 mark = sign(step)
                 kept += mark == "="
-                rewritten += step.reason.value in SAME_CONTENT
+                rewritten += step.reason in SAME_CONTENT
                 if mark == "=" and not DOUBTS.intersection(step.flags):
                     continue
                 signs[mark] += 1
@@ -91,8 +90,7 @@ def diff(
     else:
         say(f"no difference: a restore of {where} would change nothing ({same})")
     if rewritten:
-        same_content = f"{number(rewritten, 'key')} of them rewritten since with the same content"
-        say(f"  {same_content}; metadata and tags are not compared")
+        say(f"  {number(rewritten, 'key')} {REWRITTEN}")
     if signs["="]:
         say(f"  {number(signs['='], 'key')} of them may not have been visible at T (see --settled)", "yellow")
     return 1 if different and exit_code else 0

@@ -18,6 +18,9 @@ WARNINGS = {
     "unsettled": "may not have been visible at T: their multipart upload began shortly before (see --settled)",
     "replaced": "written without versioning after T: what was there before may be lost",
 }
+SAME_CONTENT = frozenset({"same-etag", "same-checksum", "same-bytes"})
+"""Reasons to keep what is another version than the one at T."""
+REWRITTEN = "of them rewritten since with the same content; metadata and tags are not compared"
 
 
 def explain(plan: Plan) -> None:
@@ -39,6 +42,9 @@ def explain(plan: Plan) -> None:
     for count, word, note in lines:
         if count:
             say(f"  {word:<9}{number(count, 'key'):>14}  {note}")
+    same_content = rewritten(plan)
+    if same_content:
+        say(f"  {'':<9}{number(same_content, 'key'):>14}  {REWRITTEN}")
     if summary.changes:
         say(f"  {'cost':<9}{number(summary.requests, 'request'):>14}  {size(summary.added_bytes)} of storage added")
     if summary.hidden and isinstance(header.destination, ToFolder):
@@ -80,6 +86,15 @@ def holders(plan: Plan) -> None:
     for who, what in found:
         say(f"  {printable(who)}", "dim")
         say(f"    {printable(what)}", "dim")
+
+
+def rewritten(plan: Plan) -> int:
+    """Keys that are kept though another version stands there now than at T, because the content is the same."""
+    from artifact_store.restore.plan import Action
+
+    if not plan.summary.counts[Action.KEEP] or str(plan.header.destination):
+        return 0
+    return sum(step.reason in SAME_CONTENT for _, step in plan.numbered(Action.KEEP))
 
 
 def scope(plan: Plan) -> Scope:

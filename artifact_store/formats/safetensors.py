@@ -109,6 +109,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             # tensors may share a name (the last counts), the fields of one may not
             if names.count(name) > 1:
                 raise Fault(f"has a header that holds {name!r} twice in one place: no loader reads it")
+        if any(type(value) is dict for value in made.values()):
+            # the header itself: the library reads the entries that do not count as well
+            for name, value in pairs:
+                if name != "__metadata__":
+                    _entry(name, value)
     return made
 
 

@@ -15,7 +15,7 @@ from threading import Event, Thread
 from typing import Any
 
 from artifact_store.errors import KeysFailed, Refused, S3Error
-from artifact_store.restore.copying import CopyLimits, abort_upload
+from artifact_store.restore.copying import CopyLimits, Uploads, abort_upload
 from artifact_store.restore.destination import InPlace, ToBucket, ToFolder
 from artifact_store.restore.folder import fetch, held_by
 from artifact_store.restore.holding import holding
@@ -110,12 +110,12 @@ def apply(
     on_progress: Callable[[Progress], None] | None = None,
     stop: Event | None = None,
 ) -> Report:
-    """Do what the plan says. Keys fail one by one, the rest goes on.
+    """Do what the plan says. Keys fail one by one, the rest goes on. Uploads that a killed run left are given up first.
 
     journal: where to note finished keys (Journal.beside(plan.path) is the usual place). stop: set it to end soon; a
     KeyboardInterrupt does the same. Raises Refused where the bucket is no longer versioned or versions must be thawed
-    first, S3Error where S3 as a whole cannot be reached or refuses the credentials; what was done until then is in the
-    journal.
+    first, S3Error where S3 as a whole cannot be reached, or refuses the credentials or every copy, OSError where the
+    disk is full or read-only; what was done until then is in the journal.
     """
     archived = plan.summary.counts[Action.THAW]
     if options.thaw:
@@ -161,11 +161,13 @@ class _Run:
         self.on_progress, self.stop = on_progress, stop
         destination = plan.header.destination
         source = plan.header.bucket
+        uploads = Uploads(journal.upload_began, journal.upload_ended, dict(journal.uploads))
         if isinstance(destination, ToBucket):
-            self.writes = Writes(source, destination.bucket, destination.prefix, options.limits)
+            self.writes = Writes(source, destination.bucket, destination.prefix, options.limits, uploads)
         else:
-            self.writes = Writes(source, source, limits=options.limits)
-        self.written = self.already = self.bytes = self.seen_bytes = 0
+            self.writes = Writes(source, source, limits=options.limits, uploads=uploads)
+        self.written = self.already = self.bytes = self.seen_bytes = self.copied = 0
+        self.denied: S3Error | None = None
         self.failed: list[tuple[str, str]] = []
         self.conflicts: list[tuple[str, str]] = []
         self.order = Order(plan.header.models)
@@ -176,6 +178,8 @@ class _Run:
         interrupted = True
         try:
             destination = self.plan.header.destination
+            # What a run that was killed has left.
+            self._drain([] for _ in self.s3.run(self._aborts()))
             if isinstance(destination, ToFolder):
                 self._downloads(destination.path)
             else:
@@ -262,48 +266,63 @@ class _Run:
         self._drain([outcome] for outcome in self.s3.run(holding(jobs)))
 
     def _copies(self, todo: Iterator[Numbered]) -> None:
-        left: list[Numbered] = []
-        known = self.copies_known
-        probes = 0 if known else PROBES
-        for number, step in islice(todo, SEARCHED if probes else 0):
+        """Raises S3Error where every copy was denied: to go on with the deletes would leave the worst of both."""
+        left = todo
+        if not self.copies_known:
+            self.copies_known, left = self._probe(todo, self.writes.probe_copy)
+        look = not self.copies_known
+        jobs = (self.writes.copy(number, step, look=look) for number, step in left)
+        self._drain([outcome] for outcome in self.s3.run(jobs))
+        if self.denied is not None and not self.copied and not self.stop.is_set():
+            raise self.denied
+
+    def _probe(
+        self, todo: Iterator[Numbered], probe: Callable[[int, Step], Job[Outcome]]
+    ) -> tuple[bool, Iterator[Numbered]]:
+        """Whether the server is known to obey conditions, and the steps still to be done.
+
+        Raises S3Error where all that was tried was denied.
+        """
+        aside: list[Numbered] = []
+        tried: list[Outcome] = []
+        known = False
+        for number, step in islice(todo, SEARCHED):
             if not self.writes.can_probe(step):
-                left.append((number, step))
+                aside.append((number, step))
                 continue
-            outcome = self._one(self.writes.probe_copy(number, step))
-            probes -= 1
+            outcome = self._one(probe(number, step))
             known = outcome.kind is Kind.UNPROVED
             if known:
-                left.append((number, step))
+                aside.append((number, step))
             else:
-                self._count(outcome)
-            if known or outcome.kind is Kind.WRITTEN or not probes:
+                tried.append(outcome)
+            if known or outcome.kind is Kind.WRITTEN or len(tried) == PROBES:
                 break
-        self.copies_known = known
-        jobs = (self.writes.copy(number, step, look=not known) for number, step in chain(left, todo))
-        self._drain([outcome] for outcome in self.s3.run(jobs))
+        if len(tried) == PROBES and all(outcome.denied for outcome in tried):
+            assert tried[-1].denied is not None  # noqa: S101 - all of them are
+            raise tried[-1].denied
+        for outcome in tried:
+            self._count(outcome)
+        return known, chain(aside, todo)
 
     def _undeletes(self, todo: Iterator[Numbered]) -> None:
-        jobs = (self.writes.undelete(number, step) for number, step in todo)
-        self._drain([outcome] for outcome in self.s3.run(jobs))
+        for outcomes in self.s3.run(self.writes.remove_markers(batch) for batch in _by_lines(todo)):
+            removed = [outcome for outcome in outcomes if outcome.kind is Kind.UNPROVED]
+            self._drain([[outcome for outcome in outcomes if outcome.kind is not Kind.UNPROVED]])
+            looks = (self.writes.look_revealed(outcome.number, outcome.step) for outcome in removed)
+            self._drain([outcome] for outcome in self.s3.run(looks))
+            if self.stop.is_set():
+                break
 
     def _deletes(self, todo: Iterator[Numbered]) -> None:
-        known = self.deletes_known
-        left: list[Numbered] = []
-        for number, step in islice(todo, 0 if known else PROBES):
-            outcome = self._one(self.writes.probe_delete(number, step))
-            known = outcome.kind is Kind.UNPROVED
-            if known:
-                left.append((number, step))
-                break
-            self._count(outcome)
-            if outcome.kind is Kind.WRITTEN:
-                break
+        known, left = self.deletes_known, todo
+        if not known:
+            known, left = self._probe(todo, self.writes.probe_delete)
         self.deletes_known = known
-        size = KEYS_A_DELETE if known else LOOKED_AT_TOGETHER
-        batches = _batches(chain(left, todo), size)
+        batches = _batches(left, KEYS_A_DELETE if known else LOOKED_AT_TOGETHER)
         self._drain(self.s3.run(self.writes.delete(batch, look=not known) for batch in batches))
 
-    def _drain(self, results: Iterator[list[Outcome]]) -> None:
+    def _drain(self, results: Iterable[list[Outcome]]) -> None:
         for outcomes in results:
             for outcome in outcomes:
                 self._count(outcome)
@@ -316,6 +335,7 @@ class _Run:
 
     def _count(self, outcome: Outcome) -> None:
         step = outcome.step
+        self.denied = outcome.denied or self.denied
         if outcome.kind is Kind.FAILED:
             self.failed.append((step.key, outcome.reason))
             self.order.failed(step.key)
@@ -325,6 +345,7 @@ class _Run:
         else:
             if not self.journal.done(outcome.number):
                 self.journal.record(outcome.number, step.key, outcome.version_id)
+            self.copied += step.action is Action.COPY
             if outcome.kind is Kind.WRITTEN:
                 self.written += 1
                 self.bytes += step.size if step.action is Action.COPY else 0
@@ -336,14 +357,17 @@ class _Run:
             keys = self.written + self.already + len(self.failed) + len(self.conflicts)
             self.on_progress(Progress(keys, summary.changes, self.seen_bytes, summary.copied_bytes))
 
+    def _aborts(self) -> list[Job[None]]:
+        uploads = self.writes.uploads
+        return [abort_upload(abort, uploads) for abort in uploads.open.values()]
+
     def _abort_uploads(self) -> None:
         """Give up what is unfinished. Does not wait for a server that does not answer: the user wants to go."""
-        uploads = self.writes.uploads
-        if not uploads.open:
+        if not self.writes.uploads.open:
             return
 
         def abort() -> None:
-            for _ in self.s3.run([abort_upload(abort, uploads) for abort in list(uploads.open.values())]):
+            for _ in self.s3.run(self._aborts()):
                 pass
 
         thread = Thread(target=abort, name="abort-uploads", daemon=True)
@@ -356,7 +380,8 @@ def _thaw(s3: Server, plan: Plan, options: ApplyOptions) -> Report:
         try:
             yield RestoreObject(plan.header.bucket, step.key, step.version_id, options.thaw_days, options.thaw_tier)
         except S3Error as error:
-            return step.key, str(error)
+            # Asked for before, by us or by someone else (S3 API reference, "RestoreObject").
+            return None if error.code == "RestoreAlreadyInProgress" else (step.key, str(error))
         return None
 
     thawing, failed = 0, []
@@ -371,6 +396,20 @@ def _thaw(s3: Server, plan: Plan, options: ApplyOptions) -> Report:
         thawing=thawing,
         wait=wait_for(options.thaw_tier) if thawing else "",
     )
+
+
+def _by_lines(steps: Iterator[Numbered]) -> Iterator[list[Numbered]]:
+    """Batches whose markers go into one request; a step with more of them than that is a batch alone."""
+    batch: list[Numbered] = []
+    lines = 0
+    for number, step in steps:
+        if batch and lines + len(step.markers) > KEYS_A_DELETE:
+            yield batch
+            batch, lines = [], 0
+        batch.append((number, step))
+        lines += len(step.markers)
+    if batch:
+        yield batch
 
 
 def _batches(steps: Iterator[Numbered], size: int) -> Iterator[list[Numbered]]:

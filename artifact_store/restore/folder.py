@@ -6,6 +6,7 @@ the folder, that the file system cannot hold, or that would fall on each other; 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -36,6 +37,9 @@ LONGEST_NAME = 255
 
 LONGEST_PATH = 4096
 """Bytes in a path, as Linux has it (PATH_MAX)."""
+
+NO_DISK = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT})
+"""Errors that the next file would meet as well."""
 
 CONFLICT = "changed since the plan was made; left as it is"
 
@@ -223,8 +227,14 @@ def _chunks(file: BinaryIO, size: int) -> Iterator[bytes]:
 
 
 def fetch(bucket: str, number: int, step: Step, root: Path) -> Job[Outcome]:
-    """Write one version as a file: whole, or not at all, and only if the place is what the plan saw."""
+    """Write one version as a file: whole, or not at all, and only if the place is what the plan saw.
+
+    Raises OSError where the disk takes no file any more, S3Error where S3 answers nobody.
+    """
     path = root / step.target
+    fault = name_fault(step.target, root)
+    if fault:
+        return Outcome(Kind.FAILED, number, step, f"its file name {step.target!r} {fault}")
     try:
         if _through_link(root, path):
             return Outcome(Kind.FAILED, number, step, "a part of its path is a symbolic link")
@@ -247,7 +257,9 @@ def fetch(bucket: str, number: int, step: Step, root: Path) -> Job[Outcome]:
             raise
         return Outcome(Kind.FAILED, number, step, str(error))
     except OSError as error:
-        return Outcome(Kind.FAILED, number, step, f"{error.strerror}: {error.filename}")
+        if error.errno in NO_DISK:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        return Outcome(Kind.FAILED, number, step, f"{error.strerror}: {error.filename or path}")
     return Outcome(Kind.WRITTEN, number, step, version_id=_identity(path))
 
 

@@ -1,6 +1,7 @@
 """What a restore has finished, kept next to its plan as append-only JSON lines.
 
-Owns the file's format: a first line with the plan's digest, then one line a finished step with its number in the plan.
+Owns the file's format: a first line with the plan's digest, then one line a finished step with its number in the plan,
+and two lines a multipart upload: one when it began, one when it was completed or given up.
 A line that was cut off by a crash is ignored: its key is simply looked at again. Refuses the journal of another plan.
 """
 
@@ -10,9 +11,10 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from artifact_store.errors import Refused, UsageError
+from artifact_store.s3.operations import AbortMultipartUpload
 
 
 def written_ids(path: Path, digest: str, numbers: Collection[int]) -> dict[int, str]:
@@ -47,10 +49,14 @@ class Journal:
         self._digest = digest
         self._file: BinaryIO | None = None
         self._finished = bytearray()
+        self.uploads: dict[str, AbortMultipartUpload] = {}
+        """Multipart uploads that former runs began and neither completed nor gave up, by their id."""
 
     @staticmethod
     def beside(plan: Path) -> Path:
-        """Where the journal of a plan usually lies: PLAN.journal."""
+        """Where the journal of a plan usually lies: PLAN.journal. Raises UsageError where the path names no file."""
+        if not plan.name:
+            raise UsageError(f"{str(plan)!r} names no file; write the name of a plan file")
         return plan.with_name(f"{plan.name}.journal")
 
     def __enter__(self) -> Journal:
@@ -59,7 +65,10 @@ class Journal:
                 self._load(self._path)
             except OSError as error:
                 self._close()
-                raise UsageError(f"cannot write journal {self._path}: {error.strerror}") from error
+                raise UsageError(
+                    f"cannot write journal {self._path}: {error.strerror}; copy the plan to a folder you can write, "
+                    "and apply it there"
+                ) from error
             except Refused:
                 self._close()
                 raise
@@ -77,8 +86,19 @@ class Journal:
     def record(self, number: int, key: str, version_id: str = "") -> None:
         """Note a finished step, its key and the id of what was written. Raises OSError."""
         self._mark(number)
+        self._write({"step": number, "key": key, "version_id": version_id})
+
+    def upload_began(self, abort: AbortMultipartUpload) -> None:
+        """Note a multipart upload, so that a later run can give it up. Raises OSError."""
+        self._write({"upload": abort.upload_id, "bucket": abort.bucket, "key": abort.key})
+
+    def upload_ended(self, upload_id: str) -> None:
+        """Note that it is completed or gone. Raises OSError."""
+        self._write({"upload": upload_id, "ended": True})
+
+    def _write(self, entry: dict[str, object]) -> None:
         if self._file is not None:
-            self._file.write(json.dumps({"step": number, "key": key, "version_id": version_id}).encode() + b"\n")
+            self._file.write(json.dumps(entry).encode() + b"\n")
 
     def _close(self) -> None:
         if self._file is not None:
@@ -99,13 +119,21 @@ class Journal:
                     entry = json.loads(line)
                     if index == 0:
                         self._check(entry["plan"], path)
+                    elif "upload" in entry:
+                        self._note_upload(entry)
                     else:
                         self._mark(int(entry["step"]))
                 except (ValueError, KeyError, TypeError) as error:
                     raise Refused(f"{path} line {index + 1} is no journal's line; move the file away") from error
         self._file.truncate(whole)
         if whole == 0:
-            self._file.write(json.dumps({"plan": self._digest}).encode() + b"\n")
+            self._write({"plan": self._digest})
+
+    def _note_upload(self, entry: dict[str, Any]) -> None:
+        if "ended" in entry:
+            self.uploads.pop(entry["upload"], None)
+        else:
+            self.uploads[entry["upload"]] = AbortMultipartUpload(entry["bucket"], entry["key"], entry["upload"])
 
     def _check(self, digest: str, path: Path) -> None:
         if digest != self._digest:

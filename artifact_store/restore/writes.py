@@ -16,12 +16,11 @@ from enum import Enum, auto
 from artifact_store.errors import S3Error
 from artifact_store.restore.compare import Version, same_content
 from artifact_store.restore.copying import CopyLimits, Place, Uploads, copy_version, may_need_parts, single_copy
-from artifact_store.restore.plan import KEYS_A_DELETE, Step
+from artifact_store.restore.deleting import delete_lines, goes_alone
+from artifact_store.restore.plan import KEYS_A_DELETE, Action, Step
 from artifact_store.s3.operations import (
     DeletedKey,
     DeleteKey,
-    DeleteObjects,
-    DeleteResult,
     HeadObject,
     Job,
     ObjectHead,
@@ -54,18 +53,21 @@ class Kind(Enum):
     FAILED = auto()
     CONFLICT = auto()
     UNPROVED = auto()
-    """A probe was refused: the server knows conditions, and the step is still to be done."""
+    """A probe was refused: the server knows conditions, and the step is still to be done. Or markers were removed, and
+    what that revealed is still to be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """number: of the step in its plan. reason: of a failure or conflict. version_id: what stands now, if told."""
+    """number: of the step in its plan. reason: of a failure or conflict. version_id: what stands now, if told. denied:
+    the error, where these credentials may not do it."""
 
     kind: Kind
     number: int
     step: Step
     reason: str = ""
     version_id: str = ""
+    denied: S3Error | None = None
 
 
 Numbered = tuple[int, Step]
@@ -98,7 +100,9 @@ class Writes:
         return Outcome(Kind.WRITTEN, number, step, version_id=written.version_id)
 
     def can_probe(self, step: Step) -> bool:
-        """Whether one request copies the step's version as it shall be, since a probe may have written it."""
+        """Whether the request of a probe does the step as it shall be done, since a probe may do it."""
+        if step.action is Action.DELETE:
+            return not goes_alone(step.key)
         return not may_need_parts(step, self.limits)
 
     def copy(self, number: int, step: Step, *, look: bool) -> Job[Outcome]:
@@ -179,39 +183,48 @@ class Writes:
         now = "it is deleted now" if head is None else f"now {head.size} bytes, version {head.version_id or 'unknown'}"
         return Outcome(Kind.CONFLICT, number, step, f"changed since the plan was made ({now}); left as it is")
 
-    def undelete(self, number: int, step: Step) -> Job[Outcome]:
-        """Remove the markers the plan saw, and those only. A later marker or version stays, and is a conflict."""
+    def remove_markers(self, batch: list[Numbered]) -> Job[list[Outcome]]:
+        """Remove the markers the plan saw, and those only, of steps that together fit a request (or of one step).
+
+        Of steps that did not fail the outcome is UNPROVED: `look_revealed` tells what came of it.
+        """
+        lines = [DeleteKey(step.key, marker) for _, step in batch for marker in step.markers]
         try:
-            head = yield from _head(self.bucket, step.key)
-            if head is not None:
-                if head.version_id == step.version_id or (head.etag, head.size) == (step.etag, step.size):
-                    return Outcome(Kind.ALREADY, number, step, version_id=head.version_id)
-                return self._conflict(number, step, head)
-            for start in range(0, len(step.markers), KEYS_A_DELETE):
-                markers = step.markers[start : start + KEYS_A_DELETE]
-                result: DeleteResult = yield DeleteObjects(
-                    self.bucket, tuple(DeleteKey(step.key, marker) for marker in markers)
-                )
-                for line in result.keys:
-                    if line.error_code not in ("", "NoSuchVersion"):
-                        return Outcome(Kind.FAILED, number, step, _line_reason(line))
+            told: list[DeletedKey] = []
+            for start in range(0, len(lines), KEYS_A_DELETE):
+                told += yield from delete_lines(self.bucket, lines[start : start + KEYS_A_DELETE])
+        except S3Error as error:
+            return [_failed(number, step, error) for number, step in batch]
+        faults: dict[str, DeletedKey] = {}
+        for line in told:
+            if line.error_code not in ("", "NoSuchVersion"):
+                faults.setdefault(line.key, line)
+        return [
+            Outcome(Kind.FAILED, number, step, _line_reason(faults[step.key]))
+            if step.key in faults
+            else Outcome(Kind.UNPROVED, number, step)
+            for number, step in batch
+        ]
+
+    def look_revealed(self, number: int, step: Step) -> Job[Outcome]:
+        """What stands after its markers were removed: the version wanted, or what someone wrote or deleted since."""
+        try:
             head = yield from _head(self.bucket, step.key)
         except S3Error as error:
             return _failed(number, step, error)
-        if head is None:
-            return self._conflict(number, step, None)
-        return Outcome(Kind.WRITTEN, number, step, version_id=step.version_id)
+        if head is None or not (head.version_id == step.version_id or (head.etag, head.size) == (step.etag, step.size)):
+            return self._conflict(number, step, head)
+        return Outcome(Kind.WRITTEN, number, step, version_id=head.version_id)
 
     def probe_delete(self, number: int, step: Step) -> Job[Outcome]:
-        """The first delete of a run, as `probe_copy`."""
+        """The first delete of a run, as `probe_copy`; only for steps that `can_probe`."""
         try:
             outcome = yield from self._look_hidden(number, step)
             if outcome is not None:
                 return outcome
-            result: DeleteResult = yield DeleteObjects(self.bucket, (DeleteKey(step.key, etag=NO_ETAG),))
+            (line,) = yield from delete_lines(self.bucket, [DeleteKey(step.key, etag=NO_ETAG)])
         except S3Error as error:
             return _failed(number, step, error)
-        line = result.keys[0]
         if not line.error_code:
             return Outcome(Kind.WRITTEN, number, step, version_id=line.marker_version_id)
         if line.error_code == "PreconditionFailed":
@@ -232,9 +245,9 @@ class Writes:
                 left = [(number, step) for number, step in batch if number not in told]
                 if not left:
                     break
-                lines = tuple(DeleteKey(step.key, etag=step.current.etag if step.current else "") for _, step in left)
-                result: DeleteResult = yield DeleteObjects(self.bucket, lines)
-                for (number, step), line in zip(left, result.keys, strict=True):
+                lines = [DeleteKey(step.key, etag=step.current.etag if step.current else "") for _, step in left]
+                result = yield from delete_lines(self.bucket, lines)
+                for (number, step), line in zip(left, result, strict=True):
                     if attempt == TRIES or line.error_code not in PASSING_CODES:
                         outcomes.append((yield from self._deleted(number, step, line)))
         except S3Error as error:
@@ -277,7 +290,9 @@ def _head(bucket: str, key: str) -> Job[ObjectHead | None]:
 def _failed(number: int, step: Step, error: S3Error) -> Outcome:
     if error.code in HOPELESS:
         raise error
-    return Outcome(Kind.FAILED, number, step, str(error))
+    # 403 InvalidObjectState is about one object: it lies in an archive.
+    denied = error if error.status == 403 and error.code != "InvalidObjectState" else None
+    return Outcome(Kind.FAILED, number, step, str(error), denied=denied)
 
 
 def _line_reason(line: DeletedKey) -> str:

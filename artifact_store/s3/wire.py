@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from sys import intern
 from typing import Any
 from urllib.parse import quote, unquote, unquote_plus
 from xml.parsers import expat
@@ -599,7 +600,7 @@ def _entry(marker: bool, fields: Mapping[bytes, bytes], decoded: Callable[[bytes
         is_marker=marker,
         etag=_etag(fields.get(b"ETag", b"")),
         size=int(fields.get(b"Size", b"0")),
-        storage_class=(fields.get(b"StorageClass") or b"STANDARD").decode() if not marker else "STANDARD",
+        storage_class=intern((fields.get(b"StorageClass") or b"STANDARD").decode()) if not marker else "STANDARD",
         restored=fields.get(b"IsRestoreInProgress") == b"false",
     )
 
@@ -627,15 +628,22 @@ def decoded_plain(raw: bytes) -> str:
 
 
 def _decoder(encoded: bool) -> Callable[[bytes], str]:
-    """Keys are URL-encoded only where the answer says so; "+" stands for a space then (API reference)."""
-    if not encoded:
-        return decoded_plain
+    """Keys are URL-encoded only where the answer says so; "+" stands for a space then (API reference).
+
+    A key's entries follow each other: they share one string, which a listing of many pages feels in its memory.
+    """
+    before, known = b"", ""
 
     def decode_key(raw: bytes) -> str:
-        text = decoded_plain(raw)
-        if "+" in text:
-            return unquote_plus(text)
-        return unquote(text) if "%" in text else text
+        nonlocal before, known
+        if raw != before:
+            text = decoded_plain(raw)
+            if encoded and "+" in text:
+                text = unquote_plus(text)
+            elif encoded and "%" in text:
+                text = unquote(text)
+            before, known = raw, text
+        return known
 
     return decode_key
 

@@ -5,6 +5,7 @@ import pickle
 import struct
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -60,6 +61,16 @@ def test_arrays_of_numpy_pass_compressed_and_not():
     stream = io.BytesIO()
     np.savez(stream)
     assert problem("a.npz", stream.getvalue()) == ""
+
+
+def test_a_keras_file_passes_and_not_without_its_end(tmp_path):
+    weights = tmp_path / "model.weights.h5"
+    with h5py.File(weights, "w") as file:
+        file["layers/dense/vars/0"] = np.ones((100, 100))
+    data = archive({"metadata.json": "{}", "config.json": "{}", "model.weights.h5": weights.read_bytes()})
+    assert look("model.keras", data).facts == {"entries": 3}
+    assert problem("model.keras", data[:-1]) == "has no end record in its last 64 KiB: it was cut, or is no zip archive"
+    assert problem("model.weights.h5", weights.read_bytes()) == ""
 
 
 def test_a_large_archive_costs_its_first_bytes_and_its_tail():

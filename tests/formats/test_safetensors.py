@@ -109,6 +109,8 @@ def test_every_type_of_the_library_has_its_number_of_bits(dtype):
         (made({"a": entry("U8", (2**63, 4, 0), (0, 0))}), "has tensor 'a' with more elements than a file can hold"),
         (made(b'{"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"1"), "holds 'dtype' twice"),
         (made(b'{"__metadata__":{},"__metadata__":{}}'), "holds '__metadata__' twice"),
+        (made(b'{"a":{},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"1"), "has tensor 'a' without dtype"),
+        (made(b'{"a":1,"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"1"), "has tensor 'a' without dtype"),
         (made(b'{"\\ud800":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"1"), "which is no Unicode text"),
         (made(b'{"__metadata__":{"a":"\\ud800"}}'), "which is no Unicode text"),
         (made(b'{"a":{"x":NaN,"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"1"), "holds NaN"),

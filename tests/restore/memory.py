@@ -59,6 +59,11 @@ def s3_error(status: int, code: str, message: str = "") -> S3Error:
     return S3Error(message or code, status=status, code=code)
 
 
+def cannot_be_xml(key: str) -> bool:
+    """Control characters but tab, LF and CR cannot be written in XML 1.0."""
+    return any(ord(char) < 32 and char not in "\t\n\r" for char in key)
+
+
 def md5(data: bytes) -> str:
     return hashlib.md5(data).hexdigest()
 
@@ -89,6 +94,8 @@ class MemoryS3:
         self.before: Callable[[op.Operation], None] = lambda operation: None
         self.after: Callable[[op.Operation], None] = lambda operation: None
         self.repeat: Callable[[op.Operation], bool] = lambda operation: False
+        self.refused = cannot_be_xml
+        """Keys for which S3 refuses a bulk delete whole."""
         self.order = random.Random(seed)
 
     def call(self, operation: op.Operation) -> Any:
@@ -262,7 +269,7 @@ class MemoryS3:
         if operation.if_match and current is None:
             raise s3_error(404, "NoSuchKey")
         if (operation.if_match and current and current.entry.etag != operation.if_match) or (
-            operation.if_none_match and current
+            getattr(operation, "if_none_match", False) and current
         ):
             raise s3_error(412, "PreconditionFailed")
 
@@ -368,7 +375,16 @@ class MemoryS3:
 
     def _DeleteObjects(self, bucket: BucketModel, ask: op.DeleteObjects) -> op.DeleteResult:  # noqa: N802
         assert len(ask.keys) <= 1000
+        if any(self.refused(line.key) for line in ask.keys):
+            raise s3_error(400, "MalformedXML")
         return op.DeleteResult(tuple(self._delete_line(bucket, line) for line in ask.keys))
+
+    def _DeleteObject(self, bucket: BucketModel, ask: op.DeleteObject) -> op.Deleted:  # noqa: N802
+        if ask.version_id:
+            self._delete_line(bucket, op.DeleteKey(ask.key, ask.version_id))
+            return op.Deleted(ask.version_id)
+        self._check(bucket, ask)
+        return op.Deleted(self._marker(bucket, ask.key).version_id, is_marker=True)
 
     def _delete_line(self, bucket: BucketModel, line: op.DeleteKey) -> op.DeletedKey:
         if line.version_id:

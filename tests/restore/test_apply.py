@@ -167,6 +167,77 @@ def test_deletes_go_a_thousand_to_a_request(tmp_path: Path) -> None:
     assert sorted(len(ask.keys) for ask in s3.sent if isinstance(ask, op.DeleteObjects)) == [1, 2, 1000, 1000]
 
 
+def test_a_key_that_xml_cannot_hold_is_deleted_alone_and_the_others_together(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    s3.put("old", b"x")
+    later(s3)
+    keys = ["a\x1b", "b\x00", "c", "d", "e\uffff"]
+    for key in keys:
+        s3.put(key, b"new")
+    made = plan(s3, tmp_path)
+    s3.sent.clear()
+    assert apply(s3, made).written == 5
+    assert s3.contents() == {"old": b"x"}
+    bulk = [[line.key for line in ask.keys] for ask in s3.sent if isinstance(ask, op.DeleteObjects)]
+    assert bulk == [["c"], ["c", "d"]]
+    alone = [(ask.key, ask.if_match) for ask in s3.sent if isinstance(ask, op.DeleteObject)]
+    etag = s3.buckets["bkt"].keys["c"][1].entry.etag
+    assert alone == [("a\x1b", etag), ("b\x00", etag), ("e\uffff", etag)]
+
+
+def test_a_key_that_xml_cannot_hold_and_someone_changed_is_a_conflict(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    s3.put("old", b"x")
+    later(s3)
+    s3.put("a\x1b", b"new")
+    s3.put("b", b"new")
+    made = plan(s3, tmp_path)
+    s3.put("a\x1b", b"by someone")
+    report = apply(s3, made)
+    assert ([key for key, _ in report.conflicts], report.failed, report.written) == (["a\x1b"], (), 1)
+    assert s3.contents() == {"old": b"x", "a\x1b": b"by someone"}
+
+
+def test_a_bulk_delete_refused_whole_is_cut_until_only_the_key_that_is_refused_fails(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    s3.put("old", b"x")
+    later(s3)
+    for number in range(100):
+        s3.put(f"n{number:02}", b"new")
+    s3.refused = lambda key: key == "n42"
+    made = plan(s3, tmp_path)
+    report = apply(s3, made)
+    assert (report.written, report.failed) == (100, ())
+    assert s3.contents() == {"old": b"x"}
+    assert [ask.key for ask in s3.sent if isinstance(ask, op.DeleteObject)] == ["n42"]
+
+
+@pytest.mark.parametrize("copies", [1, 2, 9])
+@pytest.mark.parametrize("parts", [False, True])
+def test_where_every_copy_is_denied_nothing_is_deleted(tmp_path: Path, copies: int, parts: bool) -> None:
+    s3 = MemoryS3(checksums=False)
+    for number in range(copies):
+        s3.put_parts(f"k{number}", [b"o", b"ld"]) if parts else s3.put(f"k{number}", b"old")
+    later(s3)
+    for number in range(copies):
+        s3.put(f"k{number}", b"newer")
+    s3.put("n", b"new")
+    made = plan(s3, tmp_path)
+
+    def deny(operation: op.Operation) -> None:
+        if isinstance(operation, op.CopyObject | op.CreateMultipartUpload):
+            raise s3_error(403, "AccessDenied", "no right to write")
+
+    s3.before = deny
+    entries = s3.entries()
+    s3.sent.clear()
+    with pytest.raises(S3Error, match="no right to write"):
+        apply(s3, made)
+    assert s3.entries() == entries
+    assert parts or sent(s3, op.CopyObject) == min(copies, 3)
+    assert sent(s3, op.DeleteObjects) == 0
+
+
 def test_copies_come_before_deletes(tmp_path: Path) -> None:
     s3 = MemoryS3()
     s3.put("z", b"old")
@@ -283,6 +354,37 @@ def test_an_interrupted_upload_is_aborted(tmp_path: Path) -> None:
     assert s3.uploads == {}
 
 
+def test_what_a_killed_run_left_of_an_upload_is_given_up_by_the_next(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        """As SIGKILL: nothing is cleaned up."""
+
+    s3 = MemoryS3()
+    s3.put_parts("k", [b"a" * 30, b"a" * 30, b"a" * 10])
+    later(s3)
+    s3.put("k", b"b")
+    made = plan(s3, tmp_path)
+    journal = Journal.beside(made.path)
+
+    def kill(operation: op.Operation) -> None:
+        if isinstance(operation, op.AbortMultipartUpload):
+            raise s3_error(0, "Unreachable")
+        if isinstance(operation, op.UploadPartCopy):
+            raise Killed
+
+    s3.before = kill
+    with pytest.raises(Killed):
+        apply(s3, made, journal=journal, options=SMALL)
+    (left,) = s3.uploads
+    s3.before = lambda _: None
+    s3.sent.clear()
+    report = apply(s3, made, journal=journal, options=SMALL)
+    assert (report.written, report.uploads_left, s3.uploads) == (1, 0, {})
+    assert [ask.upload_id for ask in s3.sent if isinstance(ask, op.AbortMultipartUpload)] == [left]
+    s3.sent.clear()
+    apply(s3, made, journal=journal, options=SMALL)
+    assert sent(s3, op.AbortMultipartUpload) == 0
+
+
 def test_stop_ends_the_run_with_what_is_left_counted(tmp_path: Path) -> None:
     s3 = MemoryS3()
     for number in range(30):
@@ -367,6 +469,27 @@ def test_thaw_asks_for_the_versions_that_stood_at_t_and_then_the_restore_succeed
     assert s3.buckets["bkt"].keys["cold"][0].entry.storage_class == "STANDARD"
 
 
+def test_thawing_what_is_being_thawed_already_is_no_failure(tmp_path: Path) -> None:
+    s3 = archived()
+    made = plan(s3, tmp_path)
+    for _ in range(2):
+        report = apply(s3, made, options=ApplyOptions(thaw=True))
+        assert (report.thawing, report.failed, report.written) == (1, (), 0)
+
+
+def test_a_version_that_cannot_be_thawed_is_listed(tmp_path: Path) -> None:
+    s3 = archived()
+    made = plan(s3, tmp_path)
+
+    def deny(operation: op.Operation) -> None:
+        if isinstance(operation, op.RestoreObject):
+            raise s3_error(409, "OperationAborted", "another one is under way")
+
+    s3.before = deny
+    report = apply(s3, made, options=ApplyOptions(thaw=True))
+    assert (report.thawing, report.failed) == (0, (("cold", "another one is under way"),))
+
+
 def test_a_bucket_whose_versioning_was_suspended_after_the_plan_is_not_written(tmp_path: Path) -> None:
     s3 = archived()
     made = plan(s3, tmp_path, exclude=("cold",))
@@ -385,6 +508,24 @@ def test_undelete_leaves_a_key_that_someone_deleted_again(tmp_path: Path) -> Non
     report = apply(s3, made)
     assert [key for key, _ in report.conflicts] == ["k"]
     assert s3.contents() == {}
+
+
+def test_undelete_puts_the_markers_of_many_keys_into_one_request(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    keys = [f"k{number:03}" for number in range(600)] + ["k\x1b"]
+    for key in keys:
+        s3.put(key, b"old")
+    later(s3)
+    for key in keys:
+        s3.delete(key)
+        s3.delete(key)
+    made = plan(s3, tmp_path, undelete=True)
+    s3.sent.clear()
+    assert apply(s3, made).written == 601
+    assert s3.contents() == dict.fromkeys(keys, b"old")
+    bulk = [ask.keys for ask in s3.sent if isinstance(ask, op.DeleteObjects)]
+    assert sorted(len(lines) for lines in bulk) == [202, 998]
+    assert (sent(s3, op.DeleteObject), sent(s3, op.HeadObject)) == (2, 601)
 
 
 def test_undelete_of_many_markers_removes_exactly_them(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """Restores to another bucket or to a folder: they only write, and nothing leaves the place or is written over unasked."""
 
+import errno
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from artifact_store.restore.destination import IN_PLACE, ToBucket, ToFolder, par
 from artifact_store.restore.folder import Names, file_checksum, file_etag, folds_case, name_fault
 from artifact_store.restore.journal import Journal
 from artifact_store.restore.plan import Action, Reason
+from artifact_store.restore.planfile import write_plan
 from artifact_store.restore.verify import verify
 from artifact_store.s3 import operations as op
 from tests.restore.memory import BucketModel, MemoryS3
@@ -320,6 +324,44 @@ def test_a_file_that_cannot_be_written_fails_alone(tmp_path: Path) -> None:
     report = apply(s3, made)
     assert [(key, reason.partition(":")[0]) for key, reason in report.failed] == [("sub/file", "File exists")]
     assert files(out) == {"fine": b"x", "sub": b"came between"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_no_file_ends_the_run_and_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The disk is not really full: what the system says of one, without a file's name, is said of every write."""
+    s3 = MemoryS3()
+    for key in "abc":
+        s3.put(key, b"weights")
+    later(s3)
+    out = tmp_path / "out"
+    made = plan(s3, tmp_path, to=ToFolder(out))
+
+    def full(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "utime", full)
+    s3.sent.clear()
+    with pytest.raises(OSError, match=os.strerror(number)) as told:
+        apply(s3, made)
+    assert Path(told.value.filename).parent == out
+    assert files(out) == {}
+    assert len(s3.sent) <= 4
+
+
+def test_a_plan_that_names_a_file_outside_the_folder_writes_none(tmp_path: Path) -> None:
+    s3 = two_buckets()
+    out = tmp_path / "out"
+    made = plan(s3, tmp_path, address="s3://bkt/models/m-1", to=ToFolder(out))
+    steps = [replace(step, target=f"../{step.target}") for step in made.steps()]
+    forged = write_plan(tmp_path / "forged", made.header, steps)
+    report = apply(s3, forged)
+    assert [reason for _, reason in report.failed] == [
+        "its file name '../config.json' has a part . or .., which could leave the folder",
+        "its file name '../weights' has a part . or .., which could leave the folder",
+    ]
+    assert not (tmp_path / "weights").exists()
 
 
 def test_the_etag_of_a_file_is_the_one_s3_gives(tmp_path: Path) -> None:

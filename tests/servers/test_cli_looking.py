@@ -403,7 +403,8 @@ def test_looking_at_a_suspended_bucket_is_allowed_since_it_writes_nothing(moto, 
     assert capsys.readouterr().out.endswith(" k\n")
 
 
-def test_diff_says_what_was_rewritten_with_the_same_content(moto, capsys):
+def test_what_was_rewritten_with_the_same_content_is_told(moto, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     story = Story(moto, new_bucket(moto))
     for second in (STORED, SPOILED):
         story.put(second, "m/config.json", CONFIG)
@@ -413,6 +414,12 @@ def test_diff_says_what_was_rewritten_with_the_same_content(moto, capsys):
     assert told.err.splitlines()[1] == (
         "  1 key of them rewritten since with the same content; metadata and tags are not compared"
     )
+    endpoint = ("--endpoint-url", moto.endpoint)
+    assert main.run(["restore", f"s3://{story.bucket}", "--at", BEFORE, "--yes", *endpoint]) == 0
+    assert capsys.readouterr().err.splitlines()[1:3] == [
+        "  keep              1 key  as they are",
+        "                    1 key  of them rewritten since with the same content; metadata and tags are not compared",
+    ]
 
 
 def test_log_leaves_a_job_that_saves_regularly_out_of_the_bursts(moto, capsys):

@@ -14,13 +14,14 @@ import pytest
 from artifact_store.cli import main
 from tests.cli.terminal import COMMAND, on_terminal, piped
 from tests.servers.conftest import new_bucket
-from tests.servers.fault_proxy import Delay, FaultProxy, Status
-from tests.servers.story import BAD_SHARD, BEFORE, MODEL, NEIGHBOUR, spoiled_model
+from tests.servers.fault_proxy import Delay, FaultProxy, Reset, Status, Truncate
+from tests.servers.story import BAD_SHARD, BEFORE, MODEL, NEIGHBOUR, SPOILED, spoiled_model
 
 IGNORING_SIGHUP = (
     "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
 )
 SMALL_FILES = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); os.execv(sys.argv[1], sys.argv[1:])"
+CONFIG = "models/m-1/config.json"
 SHARD = "models/m-1/model-0000{}-of-00002.safetensors"
 
 
@@ -325,6 +326,26 @@ def test_a_key_that_fails_is_listed_the_rest_is_done_and_a_second_run_finishes(s
         assert model(story) == MODEL
 
 
+FAULTS = {
+    "cut": Truncate(),
+    "reset": Reset(),
+    "answer lost": Reset(forwarded=True),
+    "busy": Status(503, "SlowDown"),
+    "broken": Status(500, "InternalError"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_happens_to_the_first_try_of_each_request_the_model_is_back_and_proved(story, fault):
+    """Each fault costs some pauses before the next try: more than 2 s together."""
+    with FaultProxy(story.server.endpoint) as proxy:
+        proxy.choose = lambda seen: FAULTS[fault] if seen.attempt == 1 and seen.method != "HEAD" else None
+        done = piped("restore", story.address, "--at", BEFORE, "--yes", "--endpoint-url", proxy.endpoint)
+        assert len(proxy.faults) >= 5
+    assert (done.code, done.err.splitlines()[-1]) == (0, "verified: 4 keys as the plan says")
+    assert model(story) == MODEL
+
+
 def interrupted(proxy, number, *arguments):
     """(exit code, stderr) of a command that gets a signal when a request of it is held back; it must end soon."""
     child = subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, env=dict(os.environ))
@@ -464,6 +485,7 @@ def test_files_that_are_written_over_are_told_as_lost(run, story, tmp_path):
 
 def test_what_failed_and_what_someone_changed_are_told_apart_in_the_order_of_keys(story, tmp_path):
     plan = tmp_path / "m-1.plan"
+    story.put(SPOILED + 3, CONFIG, b"{}")
     with FaultProxy(story.server.endpoint) as proxy:
         endpoint = ("--endpoint-url", proxy.endpoint)
         piped("plan", story.address, "--at", BEFORE, "--out", str(plan), *endpoint)
@@ -482,6 +504,7 @@ def test_what_failed_and_what_someone_changed_are_told_apart_in_the_order_of_key
 
 
 def test_an_interrupt_does_not_keep_what_failed_to_itself(story):
+    story.put(SPOILED + 3, CONFIG, b"{}")
     with FaultProxy(story.server.endpoint) as proxy:
         faults = {"00001-of": Status(403, "AccessDenied"), "00002-of": Delay(30)}
         proxy.choose = lambda seen: (

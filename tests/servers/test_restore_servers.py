@@ -88,6 +88,24 @@ def test_keys_of_any_form_are_restored(world: World, s3: S3, planned: Callable[.
     restored(s3, world, plan, "odd")
 
 
+def test_keys_that_xml_cannot_hold_are_hidden_and_fail_no_others(moto: Server, tmp_path: Path) -> None:
+    """On moto, which answers a bulk delete of such a key with an error for the whole batch; SeaweedFS forgets the name."""
+    name = new_bucket(moto)
+    with connect(endpoint_url=moto.endpoint) as s3:
+        with time_machine.travel(MOTO_T, tick=False):
+            s3.call(op.PutObject(name, "old", b"old"))
+        for key in ("a", "esc\x1b[0m", "bell\x07", "z"):
+            s3.call(op.PutObject(name, key, b"new"))
+        plan = make_plan(s3, Scope(name), float(MOTO_T), tmp_path / "plan")
+        assert plan.summary.counts[Action.DELETE] == 4
+        report = apply(s3, plan)
+        assert (report.written, report.failed, report.conflicts) == (4, (), ())
+        current = [entry.key for entry in s3.call(op.ListVersions(name)).entries if entry.is_latest]
+        markers = {entry.key for entry in s3.call(op.ListVersions(name)).entries if entry.is_marker}
+    assert sorted(current) == ["a", "bell\x07", "esc\x1b[0m", "old", "z"]
+    assert markers == {"a", "bell\x07", "esc\x1b[0m", "z"}
+
+
 def test_keys_deleted_before_t_stay_deleted_however_their_names_are_encoded(
     world: World, s3: S3, planned: Callable[..., Plan]
 ) -> None:
@@ -359,6 +377,44 @@ def test_ctrl_c_ends_within_a_second_says_what_is_left_and_leaves_no_upload(
     assert seconds < 1.5
     assert world.boto.list_multipart_uploads(Bucket=world.bucket).get("Uploads", []) == []
     assert world.now("cut") == {"cut/model": b"two"}
+
+
+SLAIN = """
+import os, sys
+from pathlib import Path
+from artifact_store.restore.apply import ApplyOptions, apply
+from artifact_store.restore.copying import CopyLimits
+from artifact_store.restore.planfile import read_plan
+from artifact_store.s3.client import connect
+options = ApplyOptions(limits=CopyLimits(single_copy=8 << 20))
+apply(connect(endpoint_url=sys.argv[1]), read_plan(Path(sys.argv[2])), journal=Path(sys.argv[3]), options=options)
+"""
+
+
+def test_the_parts_of_a_run_that_was_killed_outright_are_given_up_by_the_next(
+    world: World, s3: S3, planned: Callable[..., Plan], proxy: FaultProxy
+) -> None:
+    """Starts a Python process, hence slow."""
+    plan = planned("slain")
+    journal = Journal.beside(plan.path)
+    under_way = Event()
+
+    def choose(seen: Seen) -> Delay | None:
+        if "partNumber=3" in seen.target and seen.method == "PUT":
+            under_way.set()
+            return Delay(30)
+        return None
+
+    proxy.choose = choose
+    arguments = [sys.executable, "-c", SLAIN, proxy.endpoint, str(plan.path), str(journal)]
+    with subprocess.Popen(arguments) as process:
+        assert under_way.wait(30)
+        process.kill()
+    assert len(world.boto.list_multipart_uploads(Bucket=world.bucket, Prefix="slain/").get("Uploads", [])) == 1
+    report = apply(s3, plan, journal=journal, options=IN_PARTS)
+    assert (report.written, report.uploads_left) == (1, 0)
+    assert world.now("slain") == world.at("slain")
+    assert world.boto.list_multipart_uploads(Bucket=world.bucket, Prefix="slain/").get("Uploads", []) == []
 
 
 def test_an_archived_version_stops_the_restore_before_anything_is_written(moto: Server, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ OTHER_PARTS = [DATA.randbytes(5 * MIB), DATA.randbytes(MIB)]
 LARGE_PARTS = [DATA.randbytes(5 * MIB), DATA.randbytes(5 * MIB), DATA.randbytes(1000)]
 UNEVEN_PARTS = [DATA.randbytes(6 * MIB), DATA.randbytes(5 * MIB), DATA.randbytes(8 * MIB), DATA.randbytes(1000)]
 SHARED_PARTS = {"parts/even": LARGE_PARTS, "parts/uneven": UNEVEN_PARTS}
+CUT_OFF = ("cut/model", "slain/model")
 PROPERTIES = {
     "ContentType": "application/x-model",
     "CacheControl": "no-store",
@@ -166,7 +167,9 @@ class World:
         self.boto.put_object(Bucket=self.bucket, Key="props/one", Body=b"one", Tagging=TAGS, **PROPERTIES)  # type: ignore[arg-type]
         self.upload("props/parts", LARGE_PARTS, Tagging=TAGS, **PROPERTIES)
         self.upload("multi/model", PARTS)
-        self.upload("cut/model", LARGE_PARTS)
+        for key in CUT_OFF:
+            self.upload(key, LARGE_PARTS)
+            self.expected[key] = b"".join(LARGE_PARTS)
         for key, parts in SHARED_PARTS.items():
             self.upload(key, parts)
             self.expected[key] = b"".join(parts)
@@ -174,14 +177,13 @@ class World:
             "props/one": b"one",
             "props/parts": b"".join(LARGE_PARTS),
             "multi/model": b"".join(PARTS),
-            "cut/model": b"".join(LARGE_PARTS),
         }
 
     def _after(self, events: dict[str, list[bytes | None]]) -> None:
         self._perform(events)
         self.boto.put_object(Bucket=self.bucket, Key="props/one", Body=b"two")
         self.boto.put_object(Bucket=self.bucket, Key="props/parts", Body=b"two")
-        for key in ("cut/model", *SHARED_PARTS):
+        for key in (*CUT_OFF, *SHARED_PARTS):
             self.boto.put_object(Bucket=self.bucket, Key=key, Body=b"two")
         self.upload("multi/model", OTHER_PARTS)
 

@@ -23,6 +23,8 @@ PIECE: Final = re.compile(r"__([0-9]{1,9})_[0-9]{1,9}\.distcp")
 _OF_RANK: Final = re.compile(r"__([0-9]{1,9})\.metadata")
 CLOSING: Final = "metadata.json"
 COMMON: Final = "common.pt"
+META: Final = "meta.pt"
+_NOT_TENSORS: Final = frozenset({METADATA, CLOSING, COMMON, META})
 _LARGEST: Final = 50 * 10**12
 """Bytes of the largest S3 object (S3 user guide, "Amazon S3 objects overview"); no piece lies beyond."""
 
@@ -51,17 +53,20 @@ ALLOWED: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """What maps say of a folder. least: file -> bytes it must have, of each that belongs to it."""
+    """What maps say of a folder. least: file -> bytes it must have, of each that belongs to it and is
+    there. leftovers: `.distcp` files that no map names."""
 
     maps: tuple[str, ...] = ()
     least: dict[str, int] = field(default_factory=dict)
+    leftovers: tuple[str, ...] = ()
     missing: tuple[Missing, ...] = ()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def members(self, folder: Folder) -> tuple[str, ...]:
+    @property
+    def members(self) -> tuple[str, ...]:
         """The files with tensors that are there."""
-        return tuple(path for path in sorted(self.least) if path in folder.files)
+        return tuple(self.least)
 
 
 def in_lightning_folder(folder: Folder) -> bool:
@@ -101,17 +106,20 @@ def read_map(folder: Folder) -> Reading[Map]:
         except Fault as fault:
             problems.append(str(fault))
     if not maps and pieces:
-        missing.append(Missing(METADATA, named_by="*.distcp"))
+        missing.append(Missing(METADATA, named_by=min(pieces)))
     unnamed = pieces - least.keys()
+    leftovers: tuple[str, ...] = ()
     if missing or problems or warnings or not maps:
         least |= dict.fromkeys(unnamed, 1)
     elif unnamed:
+        leftovers = tuple(sorted(unnamed))
         warnings.append(
             f"{maps[0]} does not name {len(unnamed):,} .distcp files, left by another save: {listed(unnamed)}"
         )
     missing += [Missing(path, named_by[path]) for path in sorted(named_by) if path not in folder.files]
     named, rest = told(missing)
-    return Map(maps, least, named, (*problems, *rest), tuple(warnings))
+    there = {path: least[path] for path in sorted(least) if path in folder.files}
+    return Map(maps, there, leftovers, named, (*problems, *rest), tuple(warnings))
 
 
 def _maps(folder: Folder, pieces: set[str]) -> tuple[tuple[str, ...], list[Missing], list[str]]:
@@ -121,11 +129,11 @@ def _maps(folder: Folder, pieces: set[str]) -> tuple[tuple[str, ...], list[Missi
         return (METADATA,), [], []
     if not ranks:
         return (), [], []
-    writers = {int(match[1]) for name in pieces if (match := PIECE.fullmatch(name))}
+    writers = {int(match[1]): name for name in sorted(pieces, reverse=True) if (match := PIECE.fullmatch(name))}
     last = ranks[max(ranks)]
     absent = [
-        Missing(f"__{rank}.metadata", f"__{rank}_*.distcp" if rank in writers else last)
-        for rank in sorted({*gaps(ranks), *(writers - ranks.keys())})
+        Missing(f"__{rank}.metadata", writers.get(rank, last))
+        for rank in sorted({*gaps(ranks), *(writers.keys() - ranks.keys())})
     ]
     return tuple(ranks[rank] for rank in sorted(ranks)), absent, []
 
@@ -143,6 +151,8 @@ def _places(content: bytes, name: str) -> Iterator[tuple[str, int]]:
         if not isinstance(entry, Record):
             raise Fault(f"{name} holds a place of a tensor that is no record")
         path = inner_path(entry.field("relative_path"), name)
+        if path in _NOT_TENSORS or _OF_RANK.fullmatch(path):
+            raise Fault(f"{name} puts a tensor into {shown(path)}, which holds none")
         offset, length = entry.field("offset"), entry.field("length")
         for number in (offset, length):
             if type(number) is not int or not 0 <= number <= _LARGEST:
@@ -155,7 +165,7 @@ def marks(folder: Folder) -> bool:
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
-    if "meta.pt" in folder.names or in_lightning_folder(folder):
+    if META in folder.names or in_lightning_folder(folder):
         return []
     if (yield from in_megatron_folder(folder)):
         return []
@@ -166,12 +176,13 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
         ModelSet(
             layout=LAYOUT.name,
             prefix=folder.prefix,
-            members=found.members(folder),
+            members=found.members,
             indexes=found.maps,
             missing=found.missing,
             least=found.least,
             problems=found.problems,
             warnings=found.warnings,
+            leftovers=found.leftovers,
         )
     ]
 

@@ -66,7 +66,7 @@ def _pointer(folder: Folder, name: str) -> Reading[ModelSet | None]:
         there = files_at(folder, tag)
         ours = ours or bool(_TAG.fullmatch(tag)) or any(path.endswith(_STATES) for path in there)
         if not there:
-            missing = (Missing(f"{tag}/", named_by=name),)
+            missing = (Missing(tag, named_by=name),)
     except Fault as fault:
         problems = (str(fault),)
     if not ours:

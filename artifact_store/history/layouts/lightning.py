@@ -10,10 +10,10 @@ from typing import Final
 
 from artifact_store.history.layouts import dcp
 from artifact_store.history.layouts.content import direct_names
+from artifact_store.history.layouts.dcp import META
 from artifact_store.history.layouts.naming import listed
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
-META: Final = "meta.pt"
 _LAST: Final = re.compile(r"last(-v[0-9]{1,9})?\.ckpt")
 
 
@@ -44,23 +44,22 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
 
 def _sharded(folder: Folder) -> Reading[list[ModelSet]]:
     found = yield from dcp.read_map(folder)
-    if not found.maps and not found.least and not dcp.in_lightning_folder(folder):
+    if not found.maps and not found.members:
         return []
     missing = found.missing
-    if not found.maps and not missing:
-        missing = (Missing(dcp.METADATA, named_by=META),)
     if META not in folder.names:
-        missing = (*missing, Missing(META, named_by=found.maps[0] if found.maps else "*.distcp"))
+        missing = (*missing, Missing(META, named_by=(*found.maps, *found.members)[0]))
     return [
         ModelSet(
             layout=LAYOUT.name,
             prefix=folder.prefix,
-            members=found.members(folder),
+            members=found.members,
             indexes=(*found.maps, *({META} & folder.names)),
             missing=missing,
             least=found.least,
             problems=found.problems,
             warnings=found.warnings,
+            leftovers=found.leftovers,
         )
     ]
 

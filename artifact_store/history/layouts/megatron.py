@@ -58,7 +58,7 @@ def _pointer(folder: Folder) -> Reading[ModelSet]:
         text = yield from read_text(folder, TRACKER, 1024)
         target = _target(folder, text.strip())
         if not files_at(folder, target):
-            missing = (Missing(f"{target}/", named_by=TRACKER),)
+            missing = (Missing(target, named_by=TRACKER),)
     except Fault as fault:
         problems = (str(fault),)
     return ModelSet(
@@ -88,14 +88,15 @@ def _target(folder: Folder, text: str) -> str:
 
 def _ranks(folder: Folder) -> ModelSet | None:
     """The set of an iteration with one folder for each rank; None where it has none."""
-    shapes: dict[int, dict[tuple[int, ...], str]] = defaultdict(dict)
-    for name in sorted(folder.folders):
-        if match := _RANK.fullmatch(name):
-            numbers = tuple(int(number) for number in match.groups() if number is not None)
-            shapes[len(numbers)][numbers] = name
     paths = {path for path in folder.files if _RANK.fullmatch(path.split("/", 1)[0]) and path.endswith(".pt")}
     if not paths:
         return None
+    shapes: dict[int, dict[tuple[int, ...], str]] = defaultdict(dict)
+    for path in sorted(paths, reverse=True):
+        name = path.split("/", 1)[0]
+        if match := _RANK.fullmatch(name):
+            numbers = tuple(int(number) for number in match.groups() if number is not None)
+            shapes[len(numbers)][numbers] = path
     kinds = sorted({path.split("/", 1)[1] for path in paths})
     missing: list[Missing] = []
     problems: list[str] = []
@@ -104,16 +105,14 @@ def _ranks(folder: Folder) -> ModelSet | None:
         tops = [max(numbers) for numbers in zip(*ranks, strict=True)]
         expected = prod(top + 1 for top in tops)
         if expected > MOST_NUMBERS:
-            problems.append(f"{last}/ claims {expected:,} ranks; no more than {MOST_NUMBERS:,} are counted out")
+            problems.append(f"{last} claims {expected:,} ranks; no more than {MOST_NUMBERS:,} are counted out")
             continue
         for numbers in product(*(range(top + 1) for top in tops)):
-            name = ranks.get(numbers) or _name(numbers)
-            missing += [
-                Missing(f"{name}/{file}", named_by=f"{last}/") for file in kinds if f"{name}/{file}" not in paths
-            ]
+            name = ranks[numbers].split("/", 1)[0] if numbers in ranks else _name(numbers)
+            missing += [Missing(f"{name}/{file}", last) for file in kinds if f"{name}/{file}" not in paths]
     warnings: tuple[str, ...] = ()
     if len(shapes) > 1:
-        every = [name for ranks in shapes.values() for name in ranks.values()]
+        every = {path.split("/", 1)[0] for path in paths}
         warnings = (f"ranks are counted in {len(shapes)} ways, left by saves of other parallel sizes: {listed(every)}",)
     named, rest = told(missing)
     return ModelSet(
@@ -149,10 +148,11 @@ def _distributed(folder: Folder) -> Reading[ModelSet]:
     else:
         missing.append(Missing(CLOSING, named_by=COMMON))
     found = yield from dcp.read_map(folder)
-    members = list(found.members(folder))
+    members = list(found.members)
     if backends["sharded_backend"] != "torch_dist":
         members = [path for path in sorted(folder.files) if "/" in path and not is_marker(path)]
-        missing += [] if members else [Missing("*/", named_by=CLOSING)]
+        if not members:
+            problems.append(f"{CLOSING} says {shown(backends['sharded_backend'])}, and no folder of a tensor is there")
     elif not found.maps and not found.missing:
         missing.append(Missing(dcp.METADATA, named_by=CLOSING if CLOSING in folder.names else COMMON))
     if COMMON in folder.names:
@@ -171,6 +171,7 @@ def _distributed(folder: Folder) -> Reading[ModelSet]:
         least=found.least,
         problems=(*problems, *found.problems),
         warnings=found.warnings,
+        leftovers=found.leftovers,
     )
 
 

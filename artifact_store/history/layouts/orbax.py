@@ -136,16 +136,16 @@ def _item(folder: Folder, base: str, paths: list[str], parts: _Parts) -> Reading
 
 
 def _lacking(base: str, names: set[str], processes: dict[int, str]) -> Iterator[Missing]:
-    witness = next(name for name in (ITEM, MANIFEST, *processes.values()) if name in names or name.endswith("/"))
+    witness = base + next((name for name in (ITEM, MANIFEST) if name in names), min(names))
     if MANIFEST not in names:
-        yield Missing(base + MANIFEST, named_by=base + witness)
+        yield Missing(base + MANIFEST, named_by=witness)
     if ITEM not in names and "checkpoint" not in names:
-        yield Missing(base + ITEM, named_by=base + witness)
+        yield Missing(base + ITEM, named_by=witness)
     for process in processes.values():
         if process + MANIFEST not in names:
-            yield Missing(base + process + MANIFEST, named_by=base + process)
+            yield Missing(base + process + MANIFEST, min(base + name for name in names if name.startswith(process)))
     if not any(name.startswith("d/") or "/d/" in name for name in names):
-        yield Missing(f"{base}d/", named_by=base + witness)
+        yield Missing(f"{base}d", named_by=witness)
 
 
 def _step(folder: Folder, parts: _Parts) -> Reading[dict[str, Any]]:

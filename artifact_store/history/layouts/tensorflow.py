@@ -42,6 +42,7 @@ class _Bundle:
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     may_be_empty: frozenset[str] = frozenset()
+    leftovers: tuple[str, ...] = ()
 
 
 def _marks(folder: Folder) -> bool:
@@ -70,7 +71,7 @@ def _saved_model(folder: Folder) -> Reading[ModelSet | None]:
     elif FINGERPRINT in folder.names and (yield from _had_variables(folder)):
         missing.append(Missing(VARIABLES + _INDEX, named_by=FINGERPRINT))
     if not graphs:
-        missing.append(Missing(GRAPHS[0], named_by="variables/"))
+        missing.append(Missing(GRAPHS[0], named_by=(*bundle.index, *bundle.members)[0]))
     assets = [path for path in sorted(folder.files) if path.startswith("assets/") and not is_marker(path)]
     extra = [path for path in sorted(folder.files) if path.startswith("assets.extra/") and not is_marker(path)]
     beside = folder.names & {FINGERPRINT, "keras_metadata.pb", "tfhub_module.pb"}
@@ -85,6 +86,7 @@ def _saved_model(folder: Folder) -> Reading[ModelSet | None]:
         problems=bundle.problems,
         warnings=bundle.warnings,
         may_be_empty=bundle.may_be_empty | frozenset(assets),
+        leftovers=bundle.leftovers,
     )
 
 
@@ -128,6 +130,7 @@ def _checkpoints(folder: Folder) -> Reading[list[ModelSet]]:
                 problems=bundle.problems,
                 warnings=bundle.warnings,
                 may_be_empty=bundle.may_be_empty,
+                leftovers=bundle.leftovers,
             )
         )
     return sets
@@ -156,7 +159,7 @@ def _bundle(folder: Folder, stem: str, data: set[str]) -> Reading[_Bundle]:
 
 def _by_index(stem: str, data: set[str], said: tensor_bundle.Bundle) -> _Bundle:
     names = [f"{stem}.data-{number:05}-of-{said.shards:05}" for number in range(said.shards)]
-    least = {names[number]: end for number, end in said.ends.items() if end}
+    least = {names[number]: end for number, end in said.ends.items() if end and names[number] in data}
     missing, rest = told([Missing(name, named_by=stem + _INDEX) for name in names if name not in data])
     warnings: tuple[str, ...] = ()
     if left := data - {*names}:
@@ -168,6 +171,7 @@ def _by_index(stem: str, data: set[str], said: tensor_bundle.Bundle) -> _Bundle:
         problems=rest,
         warnings=warnings,
         may_be_empty=frozenset(name for name in names if name in data and name not in least),
+        leftovers=tuple(sorted(data - {*names})),
     )
 
 

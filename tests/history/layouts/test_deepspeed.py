@@ -131,14 +131,14 @@ def test_latest_is_a_pointer_beside_the_folders_it_names():
     ],
 )
 def test_a_pointer_to_a_folder_that_is_gone_misses_it(files):
-    assert only(LAYOUT, files).missing == (Missing("global_step1000/", "latest"),)
+    assert only(LAYOUT, files).missing == (Missing("global_step1000", "latest"),)
 
 
 def test_both_pointers_are_found():
     files = RUN | {"latest": b"global_step100", "latest_universal": b"global_step100_universal"}
     assert [(found.name, found.missing) for found in recognise(LAYOUT, files)] == [
         ("latest", ()),
-        ("latest_universal", (Missing("global_step100_universal/", "latest_universal"),)),
+        ("latest_universal", (Missing("global_step100_universal", "latest_universal"),)),
     ]
 
 

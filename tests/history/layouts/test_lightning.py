@@ -58,8 +58,8 @@ def test_a_folder_of_shards_closes_with_meta_pt(prefix):
     [
         (["meta.pt"], (Missing("meta.pt", ".metadata"),)),
         (["__1_0.distcp"], (Missing("__1_0.distcp", ".metadata"),)),
-        ([".metadata"], (Missing(".metadata", "*.distcp"),)),
-        ([".metadata", "meta.pt"], (Missing(".metadata", "*.distcp"), Missing("meta.pt", "*.distcp"))),
+        ([".metadata"], (Missing(".metadata", "__0_0.distcp"),)),
+        ([".metadata", "meta.pt"], (Missing(".metadata", "__0_0.distcp"), Missing("meta.pt", "__0_0.distcp"))),
     ],
 )
 def test_what_a_cut_folder_lacks_is_missing(gone, missing):

@@ -90,15 +90,15 @@ def test_one_item_saved_alone_is_a_checkpoint():
         (["state/_METADATA"], (Missing("state/_METADATA", "state/manifest.ocdbt"),)),
         (
             ["state/ocdbt.process_1/manifest.ocdbt"],
-            (Missing("state/ocdbt.process_1/manifest.ocdbt", "state/ocdbt.process_1/"),),
+            (Missing("state/ocdbt.process_1/manifest.ocdbt", "state/ocdbt.process_1/d/222d5a89"),),
         ),
         (
             ["state/d/b7799a97", "state/ocdbt.process_0/d/09e6fcdb", "state/ocdbt.process_1/d/222d5a89"],
-            (Missing("state/d/", "state/_METADATA"),),
+            (Missing("state/d", "state/_METADATA"),),
         ),
         (
             [path for path in STATE if path != "state/_METADATA"],
-            (Missing("state/manifest.ocdbt", "state/_METADATA"), Missing("state/d/", "state/_METADATA")),
+            (Missing("state/manifest.ocdbt", "state/_METADATA"), Missing("state/d", "state/_METADATA")),
         ),
         (list(STATE), (Missing("state/_METADATA", "_CHECKPOINT_METADATA"),)),
     ],

@@ -50,7 +50,7 @@ def test_a_saved_model_without_variables_or_fingerprint_is_its_graph():
 @pytest.mark.parametrize(
     ("gone", "missing"),
     [
-        (["saved_model.pb"], (Missing("saved_model.pb", "variables/"),)),
+        (["saved_model.pb"], (Missing("saved_model.pb", "variables/variables.index"),)),
         ([DATA[1]], (Missing(DATA[1], "variables/variables.index"),)),
         (["variables/variables.index"], (Missing("variables/variables.index", DATA[0]),)),
         (["variables/variables.index", *DATA], (Missing("variables/variables.index", "fingerprint.pb"),)),
