@@ -52,9 +52,7 @@ def get(
     if lock is not None:
         from artifact_store.cli.restore import get_locked
 
-        if address is not None or at is not None:
-            raise UsageError("--lock names place and versions itself; leave the address and --at out")
-        return get_locked(lock, out, target, overwrite=force, as_json=as_json)
+        return get_locked(opt.Past.of(address, at, lock), out, target, overwrite=force, as_json=as_json)
     if address is None or at is None:
         raise UsageError("name s3://BUCKET/KEY and --at T, or a lock file with --lock")
     return _get(address, at, out, target, force=force, settled=settled, as_json=as_json)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from artifact_store.errors import UsageError
-from artifact_store.history.scope import check_destination
+from artifact_store.history.instant import Moment, parse_moment
+from artifact_store.history.scope import Scope, check_destination, parse_scope
 
 if TYPE_CHECKING:
     from artifact_store.history.lock import Lock
@@ -205,18 +206,31 @@ class Proof:
             raise UsageError("--deep says how to verify and --no-verify not to; leave one out")
 
 
-def locked_or_at(address: str | None, at: str | None, file: Path | None) -> tuple[str, str, Lock | None]:
-    """(address, T, lock): what the user named, one way or the other. T is "" with a lock. Raises UsageError."""
-    if file is None:
-        if address is None or at is None:
-            raise UsageError("name s3://BUCKET[/PREFIX] and --at T, or a lock file with --lock")
-        return address, at, None
-    if address is not None or at is not None:
-        raise UsageError("--lock names place and versions itself; leave the address and --at out")
-    from artifact_store.history.lock import read_lock
+@dataclass(frozen=True)
+class Past:
+    """What a user wants back: a place at a moment, or what a lock file names."""
 
-    lock = read_lock(file)
-    return str(lock.scope), "", lock
+    scope: Scope
+    moment: Moment | None = None
+    lock: Lock | None = None
+
+    @classmethod
+    def of(cls, address: str | None, at: str | None, file: Path | None) -> Past:
+        """Raises UsageError where neither or both are named, or one cannot be read."""
+        if file is None:
+            if address is None or at is None:
+                raise UsageError("name s3://BUCKET[/PREFIX] and --at T, or a lock file with --lock")
+            return cls(parse_scope(address), parse_moment(at))
+        if address is not None or at is not None:
+            raise UsageError("--lock names place and versions itself; leave the address and --at out")
+        from artifact_store.history.lock import read_lock
+
+        lock = read_lock(file)
+        return cls(lock.scope, lock=lock)
+
+    def instant(self, now: float) -> float:
+        """Seconds since the epoch. now: the server's clock."""
+        return self.lock.instant if self.lock else self.moment.at(now) if self.moment else now
 
 
 def grouped(command: Callable[..., R]) -> Callable[..., R]:

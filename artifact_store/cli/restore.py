@@ -105,11 +105,13 @@ def restore(
     """
     from artifact_store.cli import summary
 
+    past, destination = opt.Past.of(address, at, lock), choices.destination()
     if not (yes or dry_run or sys.stdin.isatty()):
         raise Refused("standard input is no terminal, so nobody can be asked; add --yes to go on, or --dry-run to look")
-    place, text, locked = opt.locked_or_at(address, at, lock)
+    _check_destination(destination)
+    folder = _state_folder()
     with target.connect(rate) as s3:
-        made = _planned(s3, place, text, locked, choices)
+        made = _planned(s3, past, folder, choices, destination)
         summary.explain(made)
         if not made.summary.changes and not _archived(made):
             made.path.unlink()
@@ -133,28 +135,25 @@ def restore(
         return _Run(s3, made, target, as_json=as_json).go(thaw=thaw, proof=proof)
 
 
-def get_locked(lock: Path, folder: str, target: opt.Target, *, overwrite: bool, as_json: bool) -> int:
-    """Write a locked model into a folder, and prove it."""
+def get_locked(past: opt.Past, out: str, target: opt.Target, *, overwrite: bool, as_json: bool) -> int:
+    """Write what is wanted into a folder, and prove it."""
     from artifact_store.cli import summary
 
-    place, text, locked = opt.locked_or_at(None, None, lock)
-    choices = opt.Choices(to=folder, overwrite=overwrite)
+    choices = opt.Choices(to=out, overwrite=overwrite)
+    destination, folder = choices.destination(), _state_folder()
+    _check_destination(destination)
     with target.connect() as s3:
-        made = _planned(s3, place, text, locked, choices)
+        made = _planned(s3, past, folder, choices, destination)
         summary.explain(made)
         return _Run(s3, made, target, as_json=as_json).go(thaw=False, proof=opt.Proof())
 
 
-def _planned(s3: S3, address: str, at: str, lock: Lock | None, choices: opt.Choices) -> Plan:
+def _planned(s3: S3, past: opt.Past, folder: Path, choices: opt.Choices, destination: Destination) -> Plan:
     from artifact_store.history.versioned import clock
 
-    scope, destination = parse_scope(address), choices.destination()
-    moment = None if lock else parse_moment(at)
-    _check_destination(destination)
-    folder = _state_folder()
-    now = clock(s3, scope.bucket)
-    instant = lock.instant if lock else moment.at(now) if moment else now
-    return _make(s3, scope, instant, folder / _plan_name(scope, instant), choices, destination, lock)
+    instant = past.instant(clock(s3, past.scope.bucket))
+    path = folder / _plan_name(past.scope, instant)
+    return _make(s3, past.scope, instant, path, choices, destination, past.lock)
 
 
 @opt.grouped
