@@ -13,10 +13,10 @@ from artifact_store.components import (
 )
 from artifact_store.components.engine import decided
 
-store, promised, secrets = decided(pulumi.get_stack())
+store, promised = decided(pulumi.get_stack())
 
 bucket = VersionedBucket("models", store.bucket, protected=store.protected)
-alerts = Alerts("alerts", emails=store.alert_emails, secret="alertEmails" in secrets, protected=store.protected)
+alerts = Alerts("alerts", emails=store.alert_emails, secret=store.secret_emails, protected=store.protected)
 vault = BackupVault("vault", store.vault, protected=store.protected, topic_arn=alerts.topic_arn)
 second = (
     SecondRegion("second", store.vault, region=store.second_region, protected=store.protected)

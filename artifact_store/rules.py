@@ -20,6 +20,8 @@ from artifact_store.design import Design, Lock, Rule
 
 LONGEST = 36_500
 """Days of retention, a hundred years (AWS Backup API reference, Lifecycle)."""
+LONGEST_WINDOW = 52_560_000
+"""Minutes of a start window, a hundred years (AWS Backup API reference, StartWindowMinutes)."""
 LAG_MINUTES = 15
 """The newest restorable second of a continuous backup is this old (AWS Backup guide, point-in-time-recovery)."""
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
@@ -92,9 +94,11 @@ def timezone(name: str, field: str) -> Iterator[Problem]:
 def windows(start: int, completion: int, field: str) -> Iterator[Problem]:
     """Minutes. W1: AWS Backup API reference, StartWindowMinutes. W2: the completion window counts from the schedule.
     W3: large buckets end as EXPIRED (ministryofjustice/modernisation-platform#12696)."""
-    if start < 60:
-        yield _error("W1", f"{field}.startWindowMinutes", f"must be at least 60, found {start}")
-    if completion < start + 60:
+    if not 60 <= start <= LONGEST_WINDOW:
+        yield _error("W1", f"{field}.startWindowMinutes", f"must be 60 to {LONGEST_WINDOW}, found {start}")
+    if completion > LONGEST_WINDOW:
+        yield _error("W2", f"{field}.completionWindowMinutes", f"must be at most {LONGEST_WINDOW}, found {completion}")
+    elif start <= LONGEST_WINDOW and completion < start + 60:
         found = f"must be at least startWindowMinutes + 60 = {start + 60}, found {completion}"
         yield _error("W2", f"{field}.completionWindowMinutes", found)
     elif completion < 1440:
@@ -409,9 +413,11 @@ def check(design: Design) -> list[Problem]:
     if design.bucket.noncurrent_days != design.continuous.delete_after_days:
         found += noncurrent_expiry(design.bucket.noncurrent_days, design.continuous.delete_after_days)
     found += timezone(first.timezone, "schedule.timezone")
-    found += windows(first.start_window_minutes, first.completion_window_minutes, "schedule")
+    too_wide = list(windows(first.start_window_minutes, first.completion_window_minutes, "schedule"))
+    found += too_wide
     found += one_continuous_rule(design.rules, "retention")
-    found += overlaps(design.rules)
+    if not any(problem.severity == "error" for problem in too_wide):
+        found += overlaps(design.rules)
     found += copies(design.rules, design.second_region, design.region)
     found += counts(len(design.rules), 1 if design.second_region else 0, 0, "retention")
     found += vault_name(design.vault.name, "stack name")
