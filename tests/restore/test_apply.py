@@ -154,6 +154,28 @@ def test_no_request_asks_what_the_listing_has_answered(tmp_path: Path) -> None:
     assert (kinds.count("CopyObject"), kinds.count("DeleteObjects"), kinds.count("HeadObject")) == (41, 2, 2)
 
 
+def test_a_plan_tells_how_many_requests_it_takes(tmp_path: Path) -> None:
+    s3 = MemoryS3(checksums=False)
+    keys = [f"k{number:03}" for number in range(30)]
+    for key in keys[:20]:
+        s3.put(key, b"old")
+    for key in keys[20:]:
+        s3.put_parts(key, [b"a" * 7, b"a" * 7, b"b"])
+    for number in range(1500):
+        s3.put(f"u{number:04}", b"old")
+    later(s3)
+    for key in keys:
+        s3.put(key, b"newer")
+    for number in range(1500):
+        s3.delete(f"u{number:04}")
+        s3.put(f"n{number:04}", b"new")
+    made = plan(s3, tmp_path, undelete=True)
+    s3.sent.clear()
+    assert apply(s3, made).complete
+    sent_for_keys = [ask for ask in s3.sent if not isinstance(ask, op.GetBucketVersioning)]
+    assert len(sent_for_keys) == made.summary.requests
+
+
 def test_deletes_go_a_thousand_to_a_request(tmp_path: Path) -> None:
     s3 = MemoryS3()
     s3.put("old", b"x")

@@ -13,7 +13,7 @@ from artifact_store.restore.destination import IN_PLACE, ToBucket, ToFolder, par
 from artifact_store.restore.folder import Names, file_checksum, file_etag, folds_case, name_fault
 from artifact_store.restore.journal import Journal
 from artifact_store.restore.plan import Action, Reason
-from artifact_store.restore.planfile import write_plan
+from artifact_store.restore.planfile import read_plan, write_plan
 from artifact_store.restore.verify import verify
 from artifact_store.s3 import operations as op
 from tests.restore.memory import BucketModel, MemoryS3
@@ -310,6 +310,19 @@ def test_a_file_where_a_folder_must_be_is_reported(tmp_path: Path) -> None:
     (tmp_path / "out" / "sub").write_bytes(b"mine")
     with pytest.raises(Refused, match=r"'sub/file' needs a folder where the file .*/out/sub is"):
         plan(s3, tmp_path, to=ToFolder(tmp_path / "out"))
+
+
+def test_a_plan_tells_how_many_requests_its_files_take_and_what_is_lost(tmp_path: Path) -> None:
+    s3 = two_buckets()
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "weights").write_bytes(b"mine!")
+    made = plan(s3, tmp_path, address="s3://bkt/models/m-1", to=ToFolder(out), overwrite=True)
+    summary = read_plan(made.path).summary
+    assert (summary.hidden, summary.overwritten, summary.overwritten_bytes) == (0, 1, 5)
+    s3.sent.clear()
+    assert apply(s3, made).complete
+    assert len(s3.sent) == summary.requests == 2
 
 
 def test_a_file_that_cannot_be_written_fails_alone(tmp_path: Path) -> None:
