@@ -64,7 +64,7 @@ def test_a_model_comes_back_to_the_byte_and_nothing_is_lost(run, story, state):
         "  copy             2 keys  3.9 KiB, bringing back what was there",
         "  hide              1 key  with a delete marker: not there at T",
         "  keep              1 key  as they are",
-        "  cost         3 requests  3.9 KiB of storage added",
+        "  cost         7 requests  3.9 KiB of storage added",
         "  2 keys current now (1.5 KiB) stay as older versions: nothing is lost",
         f"  note: 1 key changed within a second of T: {SHARD.format(1)}",
     ]
@@ -148,7 +148,10 @@ def test_json_is_one_object_that_tells_the_plan_the_outcome_and_the_proof(run, s
         "added_bytes": 4000,
         "hidden": 2,
         "hidden_bytes": 1501,
-        "requests": 3,
+        "overwritten": 0,
+        "overwritten_bytes": 0,
+        "same_content": 0,
+        "requests": 7,
         "flags": {"edge": 1},
         "written": 3,
         "already": 0,
@@ -224,16 +227,29 @@ def test_a_plan_is_written_over_a_plan_but_over_nothing_else(run, story, tmp_pat
     assert plan.read_bytes() == done
 
 
-def test_an_edited_plan_is_refused(run, story, tmp_path):
+EDITS = {
+    "a step": ('"action":"copy"', '"action":"delete"'),
+    "the instant": ('"instant":1777903199', '"instant":1777903198'),
+    "an option": ('"keep_new":false', '"keep_new":true'),
+    "a count": ('"copy":2', '"copy":1'),
+    "the destination": ('"destination":""', '"destination":"/tmp/elsewhere"'),
+    "the spelling of a step": ('{"action":"copy"', '{ "action":"copy"'),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edited_plan_is_refused(run, story, tmp_path, edit):
     plan = tmp_path / "m-1.plan"
     run("plan", story.address, "--at", BEFORE, "--out", plan)
-    plan.write_text(plan.read_text().replace('"action":"copy"', '"action":"delete"', 1))
+    old, new = EDITS[edit]
+    assert old in plan.read_text()
+    plan.write_text(plan.read_text().replace(old, new, 1))
     before = story.everything()
-    code, _, err = run("apply", plan)
-    assert (code, err) == (
-        4,
-        f"error: plan {plan} is damaged or was edited: its steps do not fit its digest; make the plan again\n",
-    )
+    for command in ("apply", "verify"):
+        code, _, err = run(command, plan)
+        assert (code, err.count("\n")) == (4, 1)
+        assert err.startswith(f"error: plan {plan} is damaged or was edited: ")
+        assert err.endswith("; make the plan again\n")
     assert story.everything() == before
 
 
