@@ -7,18 +7,20 @@ an in-place restore to an instant at which nothing existed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifact_store.errors import Refused
+from artifact_store.history.instant import show
 from artifact_store.history.state import KeyState, at
+from artifact_store.history.versioned import check_versioned
 from artifact_store.restore.destination import IN_PLACE, Destination, InPlace, ToBucket
 from artifact_store.restore.elsewhere import to_bucket, to_folder
 from artifact_store.restore.plan import DEFAULTS, Action, PlanOptions, Step, decide, selector
 from artifact_store.restore.planfile import Header, Plan, write_plan
 from artifact_store.restore.settling import settle_versions
+from artifact_store.restore.wording import counted
 from artifact_store.s3.operations import BucketVersioning, GetBucketVersioning
 from artifact_store.s3.server import Server
 
@@ -42,7 +44,10 @@ def make_plan(
     something that differs at the destination without `overwrite`) and S3Error. Then no file is left.
     """
     versioning: BucketVersioning = s3.call(GetBucketVersioning(scope.bucket))
-    check_bucket(scope.bucket, versioning, instant, destination)
+    check_versioned(scope.bucket, versioning)
+    check_instant(versioning, instant)
+    if isinstance(destination, InPlace):
+        check_enabled(scope.bucket, versioning)
     header = Header(
         bucket=scope.bucket,
         prefix=scope.prefix,
@@ -63,21 +68,23 @@ def make_plan(
     return write_plan(path, header, _not_empty(steps, states, scope, instant, options))
 
 
-def check_bucket(bucket: str, versioning: BucketVersioning, instant: float, destination: Destination) -> None:
-    """Refuse what a bucket's versioning or the server's clock rule out. Pure; raises Refused."""
-    if versioning.status not in ("Enabled", "Suspended"):
-        raise Refused(
-            f"bucket {bucket} never had versioning enabled, so it keeps no former versions to restore; "
-            "enable versioning now so that the next accident can be undone"
-        )
-    if isinstance(destination, InPlace) and versioning.status == "Suspended":
+def check_enabled(bucket: str, versioning: BucketVersioning) -> None:
+    """Refuse to write over a bucket whose versioning is suspended. Pure; raises Refused."""
+    if versioning.status == "Suspended":
         raise Refused(
             f"versioning of bucket {bucket} is suspended, so a write would destroy the version with id null; "
             f"enable it first (aws s3api put-bucket-versioning --bucket {bucket} "
             "--versioning-configuration Status=Enabled), or restore to another place"
         )
+
+
+def check_instant(versioning: BucketVersioning, instant: float) -> None:
+    """Refuse what is yet to come by the server's clock. Pure; raises Refused."""
     if versioning.server_time and int(instant) > int(versioning.server_time):
-        raise Refused(f"{_utc(instant)} is in the future: the server's clock says {_utc(versioning.server_time)}")
+        raise Refused(
+            f"{show(instant)} is in the future: the server's clock says {show(versioning.server_time)}; name a time "
+            "that has passed"
+        )
 
 
 class _States:
@@ -119,9 +126,10 @@ def _not_empty(
         changes += step.action is not Action.KEEP
         yield step
     if not states.existed and not options.allow_empty:
-        hidden = f", and this restore would hide all that is there now ({changes} keys)" if changes else ""
-        raise Refused(f"nothing existed at {_utc(instant)} in {scope}{hidden}; check the time and the prefix")
-
-
-def _utc(instant: float) -> str:
-    return datetime.fromtimestamp(int(instant), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        hidden = f", and this restore would hide all that is there now ({counted(changes, 'key')})" if changes else ""
+        globs = [f"--include {glob!r}" for glob in options.include] + [
+            f"--exclude {glob!r}" for glob in options.exclude
+        ]
+        chosen = f" that {' '.join(globs)} lets through" if globs else ""
+        look = "the time, the prefix and the globs" if globs else "the time and the prefix"
+        raise Refused(f"nothing existed at {show(instant)} in {scope}{chosen}{hidden}; check {look}")

@@ -428,6 +428,6 @@ def test_an_archived_version_stops_the_restore_before_anything_is_written(moto: 
     with connect(endpoint_url=moto.endpoint) as s3:
         plan = make_plan(s3, Scope(name), float(MOTO_T), tmp_path / "plan")
         assert [(step.key, step.action) for step in plan.steps()] == [("cold", Action.THAW), ("warm", Action.COPY)]
-        with pytest.raises(Refused, match="1 versions lie in an archive class"):
+        with pytest.raises(Refused, match="1 version in an archive class"):
             apply(s3, plan)
     assert boto.get_object(Bucket=name, Key="warm")["Body"].read() == b"new"
