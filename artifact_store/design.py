@@ -26,7 +26,6 @@ class Rule:
     completion_window_minutes: int
     delete_after_days: int | None
     continuous: bool = False
-    cold_after_days: int | None = None
     copy_days: int | None = None
     """Retention of the copy in the second Region; None = no copy."""
 

@@ -5,16 +5,17 @@ Owns which faults are told (every one, and none that only follows from another).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from artifact_store import config as configuration
 from artifact_store import promise, rules
-from artifact_store.config import within
+from artifact_store.config import StoreConfig, within
 from artifact_store.design import Design, build
 from artifact_store.errors import ConfigError
+from artifact_store.rules import Problem
 
 DEMANDS_REST_ON = ("retention", "schedule", "secondRegion")
 
@@ -30,7 +31,8 @@ def check(raw: Mapping[str, Any], stack: str) -> tuple[Design, list[str]]:
         told = "missing" if region is None else f"must be a text, found {region}"
         faults.append(f"aws:region: {told}; write the bucket's Region, for example `aws:region: eu-central-1`")
     design = build(config, stack, region if isinstance(region, str) else "")
-    problems = [p for p in rules.check(design) if not any(within(p.field, path) for path in faulty)]
+    every = [*rules.check(design), *_schedules(config)]
+    problems = [p for p in dict.fromkeys(every) if not any(within(p.field, path) for path in faulty)]
     if any(within(path, "retention") for path in faulty):
         problems = [p for p in problems if p.field != "secondRegion"]
     faults += [p.line for p in problems if p.severity == "error"]
@@ -40,6 +42,12 @@ def check(raw: Mapping[str, Any], stack: str) -> tuple[Design, list[str]]:
     if faults:
         raise ConfigError(f"stack {stack}: {fault}" for fault in faults)
     return design, [p.line for p in problems]
+
+
+def _schedules(config: StoreConfig) -> Iterator[Problem]:
+    """Of those that are written but not in use as well: they will be."""
+    for name in ("daily", "weekly", "monthly"):
+        yield from rules.schedule(getattr(config.schedule, name), f"schedule.{name}")
 
 
 def of_engine(stack: str) -> tuple[Design, list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +207,7 @@ def test_demands_are_judged_with_other_faults_but_not_on_a_faulty_retention() ->
     assert [fault.split(": ")[0] for fault in faults(other)] == ["bucket.adopt", "demands.keepDays"]
     assert faults(with_("retention.monthlyDays", "x", other)) == [
         'retention.monthlyDays: must be a whole number, found "x"',
-        "bucket.adopt: 'My_Models' is no bucket name: 3 to 63 lower-case letters, digits, . or -",
+        "bucket.adopt: 'My_Models' is no bucket name: 3 to 63 lower-case letters, digits, . or -, a letter or digit at both ends and beside each .",
     ]
 
 
@@ -227,6 +226,13 @@ def test_a_region_that_is_no_text_is_told_from_a_missing_one(region: Any, told: 
     ]
 
 
+def rule_ids(raw: dict[str, Any], severity: str) -> list[str]:
+    values = dict(raw)
+    region = values.pop("aws:region")
+    store = design.build(config.parse(values)[0], "prod", region)
+    return [p.id for p in rules.check(store) if p.severity == severity]
+
+
 RULES: list[tuple[str, str, Any, str]] = [
     ("S1", "schedule.daily", "rate(1 day)", "schedule.daily: 'rate(1 day)' is not cron( with 6 fields ); write for example cron(0 5 ? * * *)"),
     ("S1", "restoreTest.schedule", "cron(0 5 * * * *)", "restoreTest.schedule: 'cron(0 5 * * * *)' needs ? in exactly one of day-of-month and day-of-week; write for example cron(0 5 ? * * *)"),
@@ -239,17 +245,31 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("W2", "schedule.completionWindowMinutes", 150, "schedule.completionWindowMinutes: must be at least startWindowMinutes + 60 = 180, found 150"),
     ("L1", "retention.dailyDays", 0, "retention.dailyDays: must be 1 to 36500 days, found 0"),
     ("P1", "retention.pointInTimeDays", 0, "retention.pointInTimeDays: a continuous backup is kept 1 to 35 days, found 0; use dailyDays for longer"),
-    ("P5", "schedule.continuous", "cron(0 12 1 1/2 ? *)", "retention.pointInTimeDays: 35 days is not longer than the rule's interval (up to 62 days apart): the backup would expire; keep it longer"),
+    ("P5", "schedule.continuous", "cron(0 12 1 1/2 ? *)", "schedule.continuous: cron(0 12 1 1/2 ? *) fires up to 62 days apart: what is kept 35 days would expire in between; let it fire more often"),
+    ("S1", "schedule.daily", "cron(0 12 ? * * 2020)", "schedule.daily: cron(0 12 ? * * 2020) fires only in some years; write * as its year"),
+    ("S1", "schedule.continuous", "cron(0 12 ? * * 2026-2198)", "schedule.continuous: cron(0 12 ? * * 2026-2198) fires only in some years; write * as its year"),
+    ("S1", "restoreTest.schedule", "cron(0/30 12 ? * * 2027)", "restoreTest.schedule: cron(0/30 12 ? * * 2027) fires only in some years; write * as its year"),
+    ("S2", "schedule.monthly", "cron(0 8 30 2 ? *)", "schedule.monthly: cron(0 8 30 2 ? *) fires less than once a year; write for example cron(0 5 ? * * *)"),
+    ("S2", "schedule.continuous", "cron(0 8 29 2 ? *)", "schedule.continuous: cron(0 8 29 2 ? *) fires less than once a year; write for example cron(0 5 ? * * *)"),
+    ("S4", "schedule.timezone", "localtime", "schedule.timezone: 'localtime' is no IANA time zone; write for example Etc/UTC or Europe/Berlin"),
+    ("L1", "bucket.abortUploadsDays", 0, "bucket.abortUploadsDays: must be 1 to 36500 days, found 0"),
+    ("L1", "bucket.abortUploadsDays", 36_501, "bucket.abortUploadsDays: must be 1 to 36500 days, found 36501"),
+    ("P9", "demands.keepDays", -4, "demands.keepDays: must be 1 or more, found -4"),
+    ("N6", "aws:region", "Ireland", "aws:region: 'Ireland' is no Region of AWS Backup; write for example eu-central-1"),
+    ("N6", "aws:region", "", "aws:region: '' is no Region of AWS Backup; write for example eu-central-1"),
+    ("N6", "secondRegion.region", "us-wset-2", "secondRegion.region: 'us-wset-2' is no Region of AWS Backup; did you mean us-west-2?"),
+    ("C1", "secondRegion.region", "cn-north-1", "secondRegion.region: cn-north-1 is in the partition aws-cn and the bucket's eu-central-1 in aws; name one of aws: AWS Backup copies nothing between partitions"),
     ("P8", "demands.rpoMinutes", 1, "demands.rpoMinutes: 1 min cannot be promised: a continuous backup lags 15 min; write 15 or more"),
     ("C1", "secondRegion.region", "eu-central-1", "secondRegion.region: eu-central-1 is the bucket's own Region; name another one"),
-    ("C1", "secondRegion.region", "Ireland", "secondRegion.region: 'Ireland' is no Region; write for example eu-central-1"),
+    ("N6", "secondRegion.region", "Ireland", "secondRegion.region: 'Ireland' is no Region of AWS Backup; write for example eu-central-1"),
     ("K1", "vault.lock.minDays", 0, "vault.lock.minDays: must be at least 1, found 0"),
     ("K1", "vault.lock.maxDays", 40_000, "vault.lock.maxDays: must be at most 36500, found 40000"),
     ("K1", "vault.lock.coolingOffDays", 3, "vault.lock.coolingOffDays: found 3, which would make this a compliance lock; leave it out for governance"),
     ("K2", "retention.pointInTimeDays", 5, "retention.pointInTimeDays: 5 days lies outside the vault lock's 7 to 2555: every such job would fail"),
     ("K2", "secondRegion.keepDays", 3, "secondRegion.keepDays: 3 days lies outside the vault lock's 7 to 2555: every such job would fail"),
-    ("B3", "retention.versionDays", 0, "retention.versionDays: must be 1 or more days, or forever, found 0"),
-    ("N4", "bucket.adopt", "My_Models", "bucket.adopt: 'My_Models' is no bucket name: 3 to 63 lower-case letters, digits, . or -"),
+    ("B3", "retention.versionDays", 0, "retention.versionDays: must be 1 to 36500 days, or forever, found 0"),
+    ("B3", "retention.versionDays", 36_501, "retention.versionDays: must be 1 to 36500 days, or forever, found 36501"),
+    ("N4", "bucket.adopt", "My_Models", "bucket.adopt: 'My_Models' is no bucket name: 3 to 63 lower-case letters, digits, . or -, a letter or digit at both ends and beside each ."),
     ("N5", "restoreTest.startWindowHours", 169, "restoreTest.startWindowHours: must be 1 to 168, found 169"),
     ("E1", "alertEmails", ["oncall"], "alertEmails: 'oncall' is no e-mail address; write for example ml-oncall@example.com"),
     ("E1", "alertEmails", ["a@example.com", "b@example.com", "a@example.com"], "alertEmails: 'a@example.com' stands twice; write it once"),
@@ -259,12 +279,14 @@ RULES: list[tuple[str, str, Any, str]] = [
 
 @pytest.mark.parametrize(("name", "path", "value", "expected"), RULES, ids=[f"{r[0]}-{r[1]}" for r in RULES])
 def test_what_aws_would_refuse_is_refused_at_preview(name: str, path: str, value: Any, expected: str) -> None:
-    assert faults(with_(path, value)) == [expected]
+    raw = with_(path, value)
+    assert faults(raw) == [expected]
+    assert rule_ids(raw, "error") == ([] if name == "keep" else [name])
 
 
 WARNINGS: list[tuple[str, str, Any, str]] = [
     ("W3", "schedule.completionWindowMinutes", 600, "schedule.completionWindowMinutes: 600 min is short for a bucket of models: a longer job ends EXPIRED; write 1440 or more"),
-    ("O1", "schedule.weekly", "cron(30 2 ? * SUN *)", "schedule.daily: start windows of daily and weekly overlap (Sun 02 Jan 02:30): AWS Backup then takes only weekly and silently drops daily; move it 120 min"),
+    ("O1", "schedule.weekly", "cron(30 2 ? * SUN *)", "schedule.daily: start windows of daily and weekly overlap (Sun 02 Jan 02:30): AWS Backup then takes only weekly and silently drops daily; start it at least 120 min from every other"),
     ("B3", "retention.versionDays", "forever", "retention.versionDays: versions are kept for ever, in the bucket and in the backup: the cost only grows"),
     ("B3", "retention.versionDays", 10, "retention.versionDays: 10 is less than pointInTimeDays 35: older seconds come back from the backup only"),
     ("K5", "vault.encryption", "customer", "vault.encryption: the lock does not protect a customer key: without the key every backup is unreadable; aws is safer"),
@@ -274,7 +296,9 @@ WARNINGS: list[tuple[str, str, Any, str]] = [
 
 @pytest.mark.parametrize(("name", "path", "value", "expected"), WARNINGS, ids=[f"{w[0]}-{w[2]}" for w in WARNINGS])
 def test_what_costs_or_loses_something_is_warned_of(name: str, path: str, value: Any, expected: str) -> None:
-    assert warnings(with_(path, value)) == [expected]
+    raw = with_(path, value)
+    assert warnings(raw) == [expected]
+    assert rule_ids(raw, "warning") == [name]
 
 
 def test_short_retention_is_warned_of() -> None:
@@ -334,8 +358,54 @@ def test_a_stack_name_that_makes_a_bad_vault_name_is_refused() -> None:
     long = "x" * 40
     assert faults({**REGION, "retention": {"pointInTimeDays": 7}}, long) == [
         f"stack name: vault name 'artifact-store-{long}' must be 2 to 50 letters, digits, - or _; it has 55",
-        f"stack name: name 'artifact-store-{long}' must be 1 to 50 letters, digits, -, _ or .; it has 55",
     ]
+
+
+def test_a_stack_name_with_a_dot_is_refused_for_the_dot() -> None:
+    assert faults({**REGION, "retention": {"pointInTimeDays": 7}}, "a.b") == [
+        "stack name: vault name 'artifact-store-a.b' must be 2 to 50 letters, digits, - or _; '.' is none of them",
+    ]
+
+
+def test_a_continuous_backup_of_a_day_needs_more_than_a_daily_schedule() -> None:
+    raw = {**REGION, "retention": {"pointInTimeDays": 1}}
+    assert faults(raw) == [
+        "schedule.continuous: cron(0 12 ? * * *) fires up to 24 h apart: what is kept 1 days would expire in between; let "
+        "it fire more often"
+    ]
+    twice = {**raw, "schedule": {"continuous": "cron(0 0/12 ? * * *)"}}
+    assert stack.check(twice, "prod")[0].continuous.delete_after_days == 1
+
+
+def test_a_schedule_is_checked_before_its_retention_puts_it_to_use() -> None:
+    raw = {**REGION, "retention": {"pointInTimeDays": 7}, "schedule": {"weekly": "often"}}
+    assert faults(raw) == [
+        "schedule.weekly: 'often' is not cron( with 6 fields ); write for example cron(0 5 ? * * *)",
+    ]
+
+
+@pytest.mark.parametrize("name", ["a..b", "a.-b", "-ab", "ab-", "ab", "x" * 64, "a_b", "Models"])
+def test_a_name_that_no_bucket_can_have_is_not_adopted(name: str) -> None:
+    [fault] = faults(with_("bucket.adopt", name))
+    assert fault.startswith(f"bucket.adopt: {name!r} is no bucket name: 3 to 63 lower-case letters")
+
+
+@pytest.mark.parametrize("name", ["192.168.5.4", "xn--abc", "models-s3alias", "models--ol-s3", "models.mrap"])
+def test_a_name_that_s3_keeps_for_itself_is_not_adopted(name: str) -> None:
+    assert faults(with_("bucket.adopt", name)) == [
+        f"bucket.adopt: {name!r} is no bucket name: S3 keeps such names for itself"
+    ]
+
+
+@pytest.mark.parametrize("name", ["abc", "a.b-c.d", "1.2.3", "x" * 63, "192.168.5.4.models"])
+def test_a_name_that_a_bucket_can_have_is_adopted(name: str) -> None:
+    assert stack.check(with_("bucket.adopt", name), "prod")[0].bucket.adopt == name
+
+
+def test_every_region_is_in_one_partition() -> None:
+    known = rules.regions()
+    assert {known[r] for r in ("eu-central-1", "us-west-2")} == {"aws"}
+    assert (known["cn-north-1"], known["us-gov-west-1"]) == ("aws-cn", "aws-us-gov")
 
 
 def test_a_throw_away_bucket_cannot_deny_its_own_emptying() -> None:
@@ -362,14 +432,19 @@ class TestRulesThatNoConfigCanBreakToday:
         assert [p.id for p in rules.name_without_hyphen("x" * 51, "f", "restore test")] == ["N3"]
 
     def test_cold_storage(self) -> None:
-        assert lines(rules.lifecycle(90, 30, "f")) == [
+        assert lines(rules.cold_storage(90, 30, "f", continuous=True)) == [
+            ("P2", "error", "f: a continuous backup cannot move to cold storage; leave it out"),
             ("L2", "error", "f: must be at least 90 days after cold storage = 120, found 90"),
             ("L3", "error", "f: cold storage after 30 days: S3 backups have no cold storage; leave it out"),
         ]
-        assert [p.id for p in rules.lifecycle(120, 30, "f")] == ["L3"]
-        assert list(rules.lifecycle(None, None, "f")) == []
-        store = stack.check(FULL, "prod")[0]
-        assert [p.id for p in rules.continuous(replace(store.continuous, cold_after_days=1))] == ["P2"]
+        assert [p.id for p in rules.cold_storage(120, 30, "f", continuous=False)] == ["L3"]
+        assert list(rules.cold_storage(90, None, "f", continuous=True)) == []
+
+    def test_retention_may_be_for_ever_but_for_a_continuous_backup(self) -> None:
+        assert list(rules.lifecycle(None, "f")) == []
+        assert lines(rules.continuous(None, "f")) == [
+            ("P1", "error", "f: a continuous backup is kept 1 to 35 days, found none; use dailyDays for longer")
+        ]
 
     def test_one_continuous_rule_and_one_vault(self) -> None:
         rule = stack.check(FULL, "prod")[0].continuous
@@ -415,7 +490,6 @@ class TestRulesThatNoConfigCanBreakToday:
         assert lines(rules.within_lock(None, lock, "f")) == [
             ("K2", "error", "f: never expires, but the vault's lock allows 10 days at most")
         ]
-        assert [p.id for p in rules.lock_mode(replace(lock, mode="none"), "v", throw_away=False)] == ["K3"]  # type: ignore[arg-type]
         assert [p.id for p in rules.air_gapped(6, "f")] == ["K4"]
         assert list(rules.air_gapped(7, "f")) == []
 
@@ -457,6 +531,16 @@ class TestPromise:
             ("the bucket, weekly snapshot, copied", "every 7 days", 365, 20_160, "vault artifact-store-prod, eu-west-1"),
             ("the bucket, monthly snapshot, copied", "every 31 days", 2555, 54_720, "vault artifact-store-prod, eu-west-1"),
         ]  # fmt: skip
+
+    def test_freshness_in_words_is_that_in_minutes(self) -> None:
+        rows = promise.promise(stack.check(FULL, "prod")[0])
+        assert [row.how_fresh for row in rows[:5]] == [
+            "now",
+            "15 min ago",
+            "24 h to 8 days ago",
+            "7 days to 14 days ago",
+            "31 days to 38 days ago",
+        ]
 
     def test_only_copies_survive_the_loss_of_the_region(self) -> None:
         rows = promise.promise(stack.check(FULL, "prod")[0])
