@@ -398,6 +398,14 @@ def key_outlives_lock(*, locked: bool, customer_key: bool) -> Iterator[Problem]:
         yield _warning("K5", "vault.encryption", text)
 
 
+def points_kept(before: str | None, after: str | None, field: str) -> Iterator[Problem]:
+    """K6: another key needs another vault, and recovery points do not move. Source: AWS Backup API reference,
+    CreateBackupVault (the key is set once)."""
+    if before != after:
+        text = f"changing it from {before} to {after} replaces the vault and deletes every recovery point in it"
+        yield _warning("K6", field, text)
+
+
 def emails(addresses: Iterable[str]) -> Iterator[Problem]:
     """Source: SNS API reference, Subscribe (an e-mail endpoint is an e-mail address, subscribed once)."""
     seen: set[str] = set()

@@ -6,7 +6,7 @@ import pulumi
 
 from artifact_store.design import Design
 from artifact_store.errors import ConfigError
-from artifact_store.promise import Row, promise, text
+from artifact_store.promise import promise, text
 from artifact_store.stack import of_engine
 
 
@@ -20,8 +20,8 @@ def guarded(opts: pulumi.ResourceOptions | None, protected: bool, *, retained: b
     return pulumi.ResourceOptions.merge(opts, own)
 
 
-def decided(stack: str) -> tuple[Design, list[Row]]:
-    """What the stack's config makes: (design, promise).
+def decided(stack: str) -> tuple[Design, list[dict[str, str | int | None]]]:
+    """What the stack's config makes: (design, promise as a stack output).
 
     Prints warnings and promise, so that who reads a preview sees what it promises. Raises pulumi.RunError with one
     line a fault, which the engine shows without a traceback.
@@ -34,4 +34,4 @@ def decided(stack: str) -> tuple[Design, list[Row]]:
         pulumi.log.warn(warning)
     rows = promise(store)
     pulumi.log.info(f"What can be got back from stack {stack}:\n{text(rows)}")
-    return store, rows
+    return store, [row.export() for row in rows]
