@@ -1,8 +1,8 @@
 """A stack's config as typed, frozen values.
 
 Owns what may stand under `artifact-store:` in `Pulumi.<stack>.yaml`, and is the only reader of it: for the engine by
-`from_engine`, for the command line by `from_files`. Refuses unknown keys (naming the nearest known one) and wrong
-types, all at once and one line each; what the values may be is for `rules`.
+`from_engine`, for the command line by `from_files`, which sees what the engine would hand over. Refuses unknown keys
+(naming the nearest known one) and wrong types, all at once and one line each; what the values may be is for `rules`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
 from artifact_store.errors import ConfigError
@@ -27,6 +27,12 @@ LONGEST_CONTINUOUS = 35
 MAY_BE_SECRET = frozenset({"alertEmails"})
 
 
+def _days_or_forever(value: Any) -> Any:
+    if value is None or value == "forever" or type(value) is int:
+        return value
+    raise ValueError("must be a whole number of days, or forever")
+
+
 class Section(BaseModel):
     """Base of every block: camelCase in the file, no unknown keys, no conversion between types, frozen."""
 
@@ -36,12 +42,12 @@ class Section(BaseModel):
 class Retention(Section):
     """How long each kind of copy is kept, in days."""
 
-    point_in_time_days: int
+    point_in_time_days: int = Field(examples=["35"], description="1 to 35")
     """Continuous backup: any second of these days can be restored (1 to 35)."""
     daily_days: int | None = None
     weekly_days: int | None = None
     monthly_days: int | None = None
-    version_days: int | Literal["forever"] | None = None
+    version_days: Annotated[int | Literal["forever"] | None, PlainValidator(_days_or_forever)] = None
     """How long S3 keeps a version after it was overwritten or deleted; by default as long as the continuous backup."""
 
 
@@ -66,15 +72,15 @@ class BucketSection(Section):
     encryption: Literal["SSE-S3", "SSE-KMS"] = "SSE-S3"
     deny_version_deletion: bool = False
     """Nobody may remove an object version; only the lifecycle rule does."""
-    abort_uploads_days: Annotated[int, Field(ge=1)] = 7
+    abort_uploads_days: int = 7
 
 
 class Lock(Section):
     """Vault Lock. Governance can be lifted by an administrator; compliance cannot be undone by anyone."""
 
-    mode: Literal["governance", "compliance"]
-    min_days: int
-    max_days: int
+    mode: Literal["governance", "compliance"] = Field(examples=["governance"], description="or compliance")
+    min_days: int = Field(examples=["7"], description="1 to 36500")
+    max_days: int = Field(examples=["2555"], description="1 to 36500")
     cooling_off_days: int | None = None
     """Compliance only: days during which the lock can still be removed."""
     confirm: str | None = None
@@ -92,7 +98,7 @@ class VaultSection(Section):
 class SecondRegion(Section):
     """Copies of every snapshot in another Region."""
 
-    region: str
+    region: str = Field(examples=["eu-west-1"], description="not the bucket's own")
     keep_days: int | None = None
     """How long copies are kept; by default as long as the snapshot they were made from."""
 
@@ -100,7 +106,7 @@ class SecondRegion(Section):
 class RestoreTest(Section):
     """AWS Backup restores the bucket on a schedule and throws the result away."""
 
-    schedule: str
+    schedule: str = Field(examples=['"cron(0 16 ? * MON *)"'], description="every Monday at 16:00")
     start_window_hours: int = 24
     selection_window_days: int = 30
     validation_window_hours: int = 24
@@ -117,7 +123,7 @@ class StoreConfig(Section):
     """Everything under `artifact-store:` in the stack file."""
 
     throw_away: bool = False
-    retention: Retention
+    retention: Retention = Field(examples=["{pointInTimeDays: 35}"], description="days each kind of copy is kept")
     schedule: Schedule = Schedule()
     bucket: BucketSection = BucketSection()
     vault: VaultSection = VaultSection()
@@ -138,30 +144,31 @@ def parse(raw: Mapping[str, Any]) -> tuple[StoreConfig, list[str], frozenset[str
 
     With faults the config is what is left without the faulty fields, so that the rules can still look at the rest.
     """
-    value: dict[str, Any] = json.loads(json.dumps(raw, default=str))
+    # YAML and the engine do not tell 7.0 from 7.
+    value: dict[str, Any] = json.loads(json.dumps(raw, default=str), parse_float=_number)
     faults: dict[str, str] = {}
     while True:
         try:
             return StoreConfig.model_validate_json(json.dumps(value)), list(faults.values()), frozenset(faults)
         except ValidationError as error:
-            details = [(_readable(detail["loc"]), detail) for detail in error.errors(include_url=False)]
-        dropped = set(faults)
-        for location, detail in details:
-            path = ".".join(map(str, location))
-            known = any(path == d or d.startswith(f"{path}.") or path.startswith(f"{d}.") for d in dropped)
-            if not known:
-                faults[path] = _fault(path, location, detail)
-            if detail["type"] == "missing" and len(location) > 1 and location[0] != "retention":
-                _drop(value, location[:-1])
-            elif location[0] == "retention" and (len(location) == 1 or location[1] == "pointInTimeDays"):
-                rest = value.get("retention")
-                value["retention"] = {**(rest if isinstance(rest, dict) else {}), "pointInTimeDays": LONGEST_CONTINUOUS}
-            else:
-                _drop(value, location)
+            details = error.errors(include_url=False)
+        before, reported = json.dumps(value), tuple(faults)
+        for detail in details:
+            path = _path(detail["loc"])
+            if not any(within(path, one) or within(one, path) for one in reported):
+                faults[path] = _fault(path, detail)
+            _leave_out(value, detail["loc"], missing=detail["type"] == "missing")
+        if json.dumps(value) == before:
+            raise RuntimeError(f"cannot look past {', '.join(faults.values())}")
+
+
+def within(path: str, block: str) -> bool:
+    """Whether the field `path` is `block` or stands in it."""
+    return path == block or path.startswith((f"{block}.", f"{block}["))
 
 
 def from_engine() -> tuple[dict[str, Any], frozenset[str]]:
-    """What the Pulumi engine handed to this program: (plain values with "region", keys that are secret)."""
+    """What the Pulumi engine handed to this program: (plain values with "aws:region", keys that are secret)."""
     from pulumi.runtime import config as runtime
 
     known = {**runtime.get_config_env(), **runtime.CONFIG.get()}
@@ -172,28 +179,93 @@ def from_engine() -> tuple[dict[str, Any], frozenset[str]]:
 
 
 def from_files(folder: Path, stack: str) -> dict[str, Any]:
-    """What `Pulumi.<stack>.yaml` says. Raises ConfigError where there is no such file or it is no YAML mapping."""
+    """The same from the stack's files: plain values with "aws:region"; for an encrypted one SECRET stands."""
+    known = {key: _opaque(value) for key, value in stack_values(folder, stack).items()}
+    values = {k.removeprefix(f"{PROJECT}:"): _decode(v) for k, v in known.items() if k.startswith(f"{PROJECT}:")}
+    return {**values, "aws:region": known.get("aws:region")}
+
+
+def stack_values(folder: Path, stack: str) -> dict[str, Any]:
+    """Every value of a stack by its full key, as it stands in `Pulumi.<stack>.yaml` and, where it does not, in
+    `Pulumi.yaml`. Raises ConfigError where there is no such file, or it is no YAML mapping."""
     path = folder / f"Pulumi.{stack}.yaml"
     if not path.is_file():
-        known = sorted(p.name.split(".")[1] for p in folder.glob("Pulumi.*.yaml"))
+        known = sorted(p.name.removeprefix("Pulumi.").removesuffix(".yaml") for p in folder.glob("Pulumi.*.yaml"))
         near = f"; stacks here: {', '.join(known)}" if known else f"; no Pulumi.*.yaml in {folder}"
         raise ConfigError([f"stack {stack!r}: {path.name} does not exist{near}"])
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        config = dict(document.get("config") or {})
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
-        line = " ".join(str(error).split())
-        raise ConfigError([f"{path.name}: not a stack file: {line}; it needs a mapping `config:`"]) from error
-    values = {k.removeprefix(f"{PROJECT}:"): _opaque(v) for k, v in config.items() if k.startswith(f"{PROJECT}:")}
-    return {**values, "aws:region": config.get("aws:region")}
+    project = folder / "Pulumi.yaml"
+    values = {}
+    for key, told in (_config(project) if project.is_file() else {}).items():
+        full = key if ":" in key else f"{PROJECT}:{key}"
+        if not isinstance(told, dict):
+            values[full] = told
+        elif told.keys() & {"value", "default"}:
+            values[full] = told.get("value", told.get("default"))
+    return {**values, **_config(path)}
 
 
-def _decode(text: str) -> Any:
-    """The engine hands scalars over as text and everything else as JSON."""
+def engine_text(value: Any) -> str:
+    """A value as the engine hands it over: texts as they are, everything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as the engine reads it: `yes` and dates are texts, keys are texts, and none stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True)
+            if not isinstance(name, str):
+                problem = f"the key {name!r} is no text; write it in quotes"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            if name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {name} stands twice", key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in known if not tag.endswith((":bool", ":timestamp"))]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """The mapping `config:` of a file."""
     try:
-        return json.loads(text)
+        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        json.dumps(document, default=str)
+    except yaml.MarkedYAMLError as error:
+        line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError([f"{path.name}{line}: {error.problem}"]) from error
+    except (RecursionError, ValueError, yaml.YAMLError) as error:
+        deep = isinstance(error, RecursionError) or "Circular" in str(error)
+        why = "nested too deeply, or refers to itself" if deep else " ".join(str(error).split())
+        raise ConfigError([f"{path.name}: {why}"]) from error
+    for name, found in (("", document), ("config: ", document.get("config") if isinstance(document, dict) else None)):
+        if found is not None and not isinstance(found, dict):
+            text = f"must be a mapping of keys, found {json.dumps(found, default=str)}"
+            raise ConfigError([f"{path.name}: {name}{text}"])
+    return dict((document or {}).get("config") or {})
+
+
+def _number(text: str) -> int | float:
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+def _decode(value: Any) -> Any:
+    """The engine hands scalars over as text and everything else as JSON, whatever their type in the file was."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
     except ValueError:
-        return text
+        return value
 
 
 def _opaque(value: Any) -> Any:
@@ -202,50 +274,65 @@ def _opaque(value: Any) -> Any:
     return [_opaque(v) for v in value] if isinstance(value, list) else value
 
 
-def _readable(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Pydantic puts the branch of a union behind the field; users know no branches."""
-    return tuple(
-        part for part in location if not (isinstance(part, str) and re.search(r"[\[\]]|^(int|str|none)$", part))
-    )
+def _path(location: tuple[int | str, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
 
 
-def _drop(value: Any, location: tuple[int | str, ...]) -> None:
-    for part in location[:-1]:
-        if isinstance(value, dict):
-            value = value.get(part, {})
-        else:
+def _leave_out(value: dict[str, Any], location: tuple[int | str, ...], *, missing: bool) -> None:
+    """Take the field away, or the block that lacks it; a list goes whole. What cannot be missing gets a value that no
+    rule complains of."""
+    if location[0] == "retention" and location[1:2] in ((), ("pointInTimeDays",)):
+        rest = value.get("retention")
+        value["retention"] = {**(rest if isinstance(rest, dict) else {}), "pointInTimeDays": LONGEST_CONTINUOUS}
+        return
+    *above, last = location[:-1] if missing else location
+    for part in above:
+        below = value.get(str(part))
+        if not isinstance(below, dict):
+            value.pop(str(part), None)
             return
-    if isinstance(value, dict):
-        value.pop(location[-1], None)
+        value = below
+    value.pop(str(last), None)
 
 
-def _section(location: tuple[int | str, ...]) -> type[BaseModel] | None:
+def _section(location: tuple[int | str, ...]) -> type[BaseModel]:
     """The model that holds the field at `location`."""
-    model: type[BaseModel] | None = StoreConfig
+    model: type[BaseModel] = StoreConfig
     for part in location[:-1]:
-        by_alias = {f.alias or n: f.annotation for n, f in model.model_fields.items()} if model else {}
-        annotation = by_alias.get(str(part))
+        annotation = next((f.annotation for n, f in model.model_fields.items() if (f.alias or n) == part), None)
         options = [annotation, *get_args(annotation)]
-        model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+        model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), model)
     return model
 
 
-def _fault(path: str, location: tuple[int | str, ...], detail: Any) -> str:
-    kind, found = detail["type"], detail.get("input")
-    model = _section(location)
-    known = [f.alias or n for n, f in model.model_fields.items()] if model else []
+WORDS = {
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "string_type": "must be a text",
+    "tuple_type": "must be a list",
+}
+
+
+def _fault(path: str, detail: Any) -> str:
+    kind, found, location = detail["type"], detail["input"], detail["loc"]
+    fields = {f.alias or n: f for n, f in _section(location).model_fields.items()}
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.0)
-        return f"{path}: unknown key; did you mean {near[0]}? (known here: {', '.join(known)})"
-    if kind == "missing":
-        return f"{path}: missing; write it under {PROJECT}: in the stack file"
-    what = (
-        detail["msg"]
-        .replace("Input should be", "must be")
-        .replace("a valid ", "a ")
-        .replace("integer", "whole number")
-        .replace("array", "list")
-    )
-    if path.endswith("versionDays"):
-        what = "must be a whole number of days, or forever"
-    return f"{path}: {what}, found {json.dumps(found, default=str)}"
+        near = difflib.get_close_matches(str(location[-1]), fields, n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        return f"{path}: unknown key{meant} (known here: {', '.join(fields)})"
+    field = fields.get(str(location[-1]))
+    example = f"{location[-1]}: {field.examples[0]}" if field and field.examples else ""
+    if kind == "missing" and field:
+        place = f"under {_path(location[:-1])}" if len(location) > 1 else "in the stack file"
+        prefix = "" if len(location) > 1 else f"{PROJECT}:"
+        return f"{path}: missing; write for example `{prefix}{example}` ({field.description}) {place}"
+    if kind == "model_type":
+        advice = f"write for example `{example}`" if example else "write its keys below it, or leave it out"
+        return f"{path}: must be a block of keys, found {json.dumps(found)}; {advice}"
+    if kind == "literal_error":
+        what = f"must be {detail['ctx']['expected']}"
+    elif kind == "value_error":
+        what = str(detail["ctx"]["error"])
+    else:
+        what = WORDS.get(kind, "is not valid")
+    return f"{path}: {what}, found {json.dumps(found)}"

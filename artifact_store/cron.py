@@ -37,6 +37,10 @@ class Cron:
     weekdays: tuple[str, ...]
     years: frozenset[int]
 
+    @property
+    def every_year(self) -> bool:
+        return len(self.years) == 2199 - 1970 + 1
+
     def fires(self, start: datetime, end: datetime) -> list[datetime]:
         """Every fire time in start <= t < end, in order."""
         found = []
@@ -91,9 +95,10 @@ def shortest_gap(cron: Cron) -> timedelta | None:
 
 def _value(text: str, place: int, word: str) -> int:
     name, low, high, words = FIELDS[place]
-    number = words.index(word) + 1 if word in words else int(word) if word.isdigit() else -1
+    number = words.index(word) + 1 if word in words else int(word) if word.isascii() and word.isdecimal() else -1
     if not low <= number <= high:
-        raise ValueError(f"{text!r}: {word} is not a value of {name}, which goes from {low} to {high}")
+        names = f" or {words[0]} to {words[-1]}" if words else ""
+        raise ValueError(f"{text!r}: {word} is not a value of {name}, which goes from {low} to {high}{names}")
     return number
 
 
@@ -101,25 +106,28 @@ def _numbers(text: str, place: int, parts: tuple[str, ...]) -> frozenset[int]:
     name, low, high, _ = FIELDS[place]
     found: set[int] = set()
     for part in parts:
-        match = re.fullmatch(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?", part)
-        if not match or match[4] == "0":
-            raise ValueError(f"{text!r}: {part} is not valid in {name}")
+        match = re.fullmatch(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/0*([1-9]\d*))?", part, re.ASCII)
+        if not match:
+            raise ValueError(f"{text!r}: {part} is not valid in {name}; write for example {EXAMPLE}")
         first = low if match[1] else _value(text, place, match[2])
         last = high if match[1] or (match[4] and not match[3]) else _value(text, place, match[3] or match[2])
+        if first > last:
+            listed = f"{match[2]},{match[3]}"
+            raise ValueError(
+                f"{text!r}: {part} in {name} goes backwards; write its values one by one, such as {listed}"
+            )
         found |= set(range(first, last + 1, int(match[4] or 1)))
-    if not found:
-        raise ValueError(f"{text!r}: {name} names no value")
     return frozenset(found)
 
 
 def _check_day_part(text: str, place: int, part: str) -> None:
     special = r"\?|L|LW|L-\d+|\d+W" if place == 2 else r"\?|L|(\w+)L|(\w+)#[1-5]"
-    if place == 2 and re.fullmatch(special, part):
+    if place == 2 and re.fullmatch(special, part, re.ASCII):
         digits = re.sub(r"\D", "", part)
         if digits:
             _value(text, place, digits)
         return
-    if place == 4 and (match := re.fullmatch(special, part)):
+    if place == 4 and (match := re.fullmatch(special, part, re.ASCII)):
         if word := match[1] or match[2]:
             _value(text, place, word)
         return

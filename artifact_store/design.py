@@ -1,19 +1,14 @@
 """What a stack will be made of, as plain values: what `rules` checks, `promise` reads and the components build.
 
-Owns the step from config to design, and the way from a stack's raw values to a checked design. Makes no resource and
-knows no engine.
+Owns the step from config to design. Checks nothing, makes no resource and knows no engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from artifact_store import config as configuration
-from artifact_store.config import StoreConfig
-from artifact_store.errors import ConfigError
+from artifact_store.config import PROJECT, StoreConfig
 
 Mode = Literal["governance", "compliance"]
 
@@ -31,7 +26,6 @@ class Rule:
     completion_window_minutes: int
     delete_after_days: int | None
     continuous: bool = False
-    cold_after_days: int | None = None
     copy_days: int | None = None
     """Retention of the copy in the second Region; None = no copy."""
 
@@ -88,6 +82,8 @@ class Design:
     second_region: str | None
     restore_test: RestoreTest | None
     alert_emails: tuple[str, ...]
+    secret_emails: bool = False
+    """Whether the addresses are encrypted in the stack file, and so in the state."""
     rpo_minutes: int | None
     keep_days: int | None
 
@@ -99,7 +95,7 @@ class Design:
 def build(config: StoreConfig, stack: str, region: str) -> Design:
     """Pure. Plan and vault get fixed names: a renamed plan would stop the continuous backup, and a compliance lock is
     confirmed by typing the vault's name."""
-    name = f"{configuration.PROJECT}-{stack}"
+    name = f"{PROJECT}-{stack}"
     lock = config.vault.lock
     return Design(
         stack=stack,
@@ -127,47 +123,6 @@ def build(config: StoreConfig, stack: str, region: str) -> Design:
         rpo_minutes=config.demands.rpo_minutes,
         keep_days=config.demands.keep_days,
     )
-
-
-def check(raw: Mapping[str, Any], stack: str) -> tuple[Design, list[str]]:
-    """Raw values of a stack (with "aws:region") -> (design, warnings). Raises ConfigError with every fault found."""
-    from artifact_store import promise, rules
-
-    values = dict(raw)
-    region = values.pop("aws:region", None)
-    config, faults, faulty = configuration.parse(values)
-    if not isinstance(region, str):
-        faults.append("aws:region: missing; write the bucket's Region, for example `aws:region: eu-central-1`")
-    warnings: list[str] = []
-    design = build(config, stack, region if isinstance(region, str) else "us-east-1")
-    problems = rules.check(design)
-    for problem in problems:
-        if any(problem.field == path or problem.field.startswith(f"{path}.") for path in faulty):
-            continue
-        (faults if problem.severity == "error" else warnings).append(problem.line)
-    if not faults:
-        faults += [f"{field}: {reason}" for field, reason in promise.broken_demands(design)]
-    if faults:
-        raise ConfigError(f"stack {stack}: {fault}" for fault in faults)
-    return design, warnings
-
-
-def of_engine(stack: str) -> tuple[Design, list[str], frozenset[str]]:
-    """The design of the program the engine runs: (design, warnings, config keys that are secret)."""
-    raw, secret = configuration.from_engine()
-    refused = sorted(secret - configuration.MAY_BE_SECRET)
-    if refused:
-        known = ", ".join(sorted(configuration.MAY_BE_SECRET))
-        raise ConfigError(
-            f"stack {stack}: {key}: cannot be a secret, since it shows in the promise; only {known} can"
-            for key in refused
-        )
-    return *check(raw, stack), secret
-
-
-def of_files(folder: Path, stack: str) -> tuple[Design, list[str]]:
-    """The design that `Pulumi.<stack>.yaml` in `folder` describes: (design, warnings). Needs no engine and no AWS."""
-    return check(configuration.from_files(folder, stack), stack)
 
 
 def _version_days(config: StoreConfig) -> int | None:
@@ -211,5 +166,5 @@ def _restore_test(config: StoreConfig, stack: str) -> RestoreTest | None:
     test = config.restore_test
     if test is None:
         return None
-    name = f"{configuration.PROJECT}_{stack}".replace("-", "_").replace(".", "_")
+    name = f"{PROJECT}_{stack}".replace("-", "_").replace(".", "_")
     return RestoreTest(name=name, timezone=config.schedule.timezone, **test.model_dump())

@@ -17,8 +17,8 @@ from artifact_store.rules import LAG_MINUTES
 
 @dataclass(frozen=True)
 class Row:
-    """One way back. Texts for people; `how_far_back_days` (None = for ever) and `how_fresh_minutes` for programs, the
-    latter with the time a backup job may take."""
+    """One way back. Texts for people; `how_far_back_days` (None = for ever) and `how_fresh_minutes` for programs: how
+    old the newest recovery point may be where the next job takes all the time it may."""
 
     what: str
     granularity: str
@@ -95,11 +95,13 @@ def _of_rule(rule: Rule, where: str, survives: str) -> Row:
         minutes = LAG_MINUTES
         what, granularity, fresh = "the bucket, continuous backup", "any second", f"{minutes} min ago"
     else:
-        gap = cron.longest_gap(cron.parse(rule.schedule)) or timedelta(days=366)
+        gap = cron.longest_gap(cron.parse(rule.schedule))
+        if gap is None:
+            raise ValueError(f"{rule.schedule} never comes again, so nothing can be promised of it")
         wait = gap + timedelta(minutes=rule.completion_window_minutes)
         minutes = int(wait.total_seconds() // 60)
         what, granularity = f"the bucket, {rule.name} snapshot", f"every {_span(gap)}"
-        fresh = f"{_span(gap)} ago"
+        fresh = f"{_span(gap)} to {_span(wait)} ago"
     return Row(
         what=what,
         granularity=granularity,

@@ -1,16 +1,19 @@
 """What AWS accepts and what keeps the promise: pure checks, each with its source.
 
 Each function looks at plain values and yields problems: an error is refused at preview, a warning is shown. `check`
-applies them to a design. Limits that AWS does not check itself, or checks only half-way through an update, are here so
-that they are found first.
+applies to a design those that a design can break; the others judge buckets, plans and vaults that others made. Limits
+that AWS does not check itself, or checks only half-way through an update, are here so that they are found first.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from ipaddress import AddressValueError, IPv4Address
 from typing import Literal
 from zoneinfo import available_timezones
 
@@ -20,8 +23,15 @@ from artifact_store.design import Design, Lock, Rule
 
 LONGEST = 36_500
 """Days of retention, a hundred years (AWS Backup API reference, Lifecycle)."""
+LONGEST_WINDOW = 52_560_000
+"""Minutes of a start window, a hundred years (AWS Backup API reference, StartWindowMinutes)."""
 LAG_MINUTES = 15
 """The newest restorable second of a continuous backup is this old (AWS Backup guide, point-in-time-recovery)."""
+NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
+"""Names in the time zone database that are no time zones."""
+RESERVED_FIRST = ("xn--", "sthree-", "amzn-s3-demo-")
+RESERVED_LAST = ("-s3alias", "--ol-s3", "--x-s3", "--table-s3", ".mrap", "-an")
+"""S3 User Guide, bucketnamingrules."""
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
@@ -42,7 +52,9 @@ class Problem:
 def vault_name(name: str, field: str) -> Iterator[Problem]:
     """Source: AWS Backup API reference, CreateBackupVault, BackupVaultName."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{2,50}", name):
-        yield _error("N1", field, f"vault name {name!r} must be 2 to 50 letters, digits, - or _; it has {len(name)}")
+        strange = sorted(set(re.sub(r"[A-Za-z0-9_-]", "", name)))
+        found = f"{strange[0]!r} is none of them" if strange else f"it has {len(name)}"
+        yield _error("N1", field, f"vault name {name!r} must be 2 to 50 letters, digits, - or _; {found}")
 
 
 def plan_name(name: str, field: str) -> Iterator[Problem]:
@@ -67,16 +79,21 @@ def name_without_hyphen(
 
 def schedule(expression: str | None, field: str) -> Iterator[Problem]:
     """S1 to S3. Source: AWS Backup guide, plan-options-and-configuration; a rule without a schedule differs for ever
-    (hashicorp/terraform-provider-aws#22627)."""
+    (hashicorp/terraform-provider-aws#22627). A backup that ends some year, or never comes, is no promise."""
     if not expression:
         yield _error("S3", field, f"missing; every rule needs a schedule, write for example {cron.EXAMPLE}")
         return
     try:
-        gap = cron.shortest_gap(cron.parse(expression))
+        parsed = cron.parse(expression)
     except ValueError as fault:
         yield _error("S1", field, str(fault))
         return
-    if gap is not None and gap < timedelta(hours=1):
+    gap = cron.shortest_gap(parsed)
+    if not parsed.every_year:
+        yield _error("S1", field, f"{expression} fires only in some years; write * as its year")
+    elif gap is None:
+        yield _error("S2", field, f"{expression} fires less than once a year; write for example {cron.EXAMPLE}")
+    elif gap < timedelta(hours=1):
         minutes = int(gap.total_seconds() // 60)
         yield _error(
             "S2", field, f"{expression} fires every {minutes} min; AWS Backup starts a rule once an hour at most"
@@ -85,16 +102,18 @@ def schedule(expression: str | None, field: str) -> Iterator[Problem]:
 
 def timezone(name: str, field: str) -> Iterator[Problem]:
     """Source: AWS Backup API reference, BackupRuleInput, ScheduleExpressionTimezone."""
-    if name not in available_timezones():
+    if name not in available_timezones() - NO_PLACES:
         yield _error("S4", field, f"{name!r} is no IANA time zone; write for example Etc/UTC or Europe/Berlin")
 
 
 def windows(start: int, completion: int, field: str) -> Iterator[Problem]:
     """Minutes. W1: AWS Backup API reference, StartWindowMinutes. W2: the completion window counts from the schedule.
     W3: large buckets end as EXPIRED (ministryofjustice/modernisation-platform#12696)."""
-    if start < 60:
-        yield _error("W1", f"{field}.startWindowMinutes", f"must be at least 60, found {start}")
-    if completion < start + 60:
+    if not 60 <= start <= LONGEST_WINDOW:
+        yield _error("W1", f"{field}.startWindowMinutes", f"must be 60 to {LONGEST_WINDOW}, found {start}")
+    if completion > LONGEST_WINDOW:
+        yield _error("W2", f"{field}.completionWindowMinutes", f"must be at most {LONGEST_WINDOW}, found {completion}")
+    elif start <= LONGEST_WINDOW and completion < start + 60:
         found = f"must be at least startWindowMinutes + 60 = {start + 60}, found {completion}"
         yield _error("W2", f"{field}.completionWindowMinutes", found)
     elif completion < 1440:
@@ -102,37 +121,42 @@ def windows(start: int, completion: int, field: str) -> Iterator[Problem]:
         yield _warning("W3", f"{field}.completionWindowMinutes", text)
 
 
-def lifecycle(delete_after: int | None, cold_after: int | None, field: str) -> Iterator[Problem]:
-    """Days. L1, L2: AWS Backup API reference, Lifecycle. L3: S3 has no cold storage (feature availability page)."""
-    if delete_after is not None and not 1 <= delete_after <= LONGEST:
-        yield _error("L1", field, f"must be 1 to {LONGEST} days, found {delete_after}")
-    if cold_after is not None:
-        if delete_after is not None and delete_after < cold_after + 90:
-            text = f"must be at least 90 days after cold storage = {cold_after + 90}, found {delete_after}"
-            yield _error("L2", field, text)
-        yield _error(
-            "L3", field, f"cold storage after {cold_after} days: S3 backups have no cold storage; leave it out"
-        )
+def lifecycle(days: int | None, field: str) -> Iterator[Problem]:
+    """Days until something is deleted. L1: AWS Backup API reference, Lifecycle; S3 takes more, and nobody needs it."""
+    if days is not None and not 1 <= days <= LONGEST:
+        yield _error("L1", field, f"must be 1 to {LONGEST} days, found {days}")
 
 
-def continuous(rule: Rule) -> Iterator[Problem]:
-    """P1, P2, P5. Source: AWS Backup guide, point-in-time-recovery and point-in-time-recovery-retention-period."""
-    days = rule.delete_after_days
+def cold_storage(
+    delete_after: int | None, cold_after: int | None, field: str, *, continuous: bool
+) -> Iterator[Problem]:
+    """Days. L2: AWS Backup API reference, Lifecycle. L3: S3 has no cold storage (feature availability page). P2: AWS
+    Backup guide, point-in-time-recovery."""
+    if cold_after is None:
+        return
+    if continuous:
+        yield _error("P2", field, "a continuous backup cannot move to cold storage; leave it out")
+    if delete_after is not None and delete_after < cold_after + 90:
+        text = f"must be at least 90 days after cold storage = {cold_after + 90}, found {delete_after}"
+        yield _error("L2", field, text)
+    yield _error("L3", field, f"cold storage after {cold_after} days: S3 backups have no cold storage; leave it out")
+
+
+def continuous(days: int | None, field: str) -> Iterator[Problem]:
+    """P1. Source: AWS Backup guide, point-in-time-recovery."""
     if days is None or not 1 <= days <= LONGEST_CONTINUOUS:
         found = "none" if days is None else days
         text = f"a continuous backup is kept 1 to {LONGEST_CONTINUOUS} days, found {found}; use dailyDays for longer"
-        yield _error("P1", rule.field, text)
-        return
-    if rule.cold_after_days is not None:
-        yield _error("P2", rule.field, "a continuous backup cannot move to cold storage; leave it out")
-    try:
-        gap = cron.longest_gap(cron.parse(rule.schedule))
-    except ValueError:
-        return
-    if gap is None or timedelta(days=days) <= gap:
-        every = "less than once a year" if gap is None else f"up to {gap.days or 1} days apart"
-        text = f"{days} days is not longer than the rule's interval ({every}): the backup would expire; keep it longer"
-        yield _error("P5", rule.field, text)
+        yield _error("P1", field, text)
+
+
+def continuous_interval(days: int | None, expression: str, field: str) -> Iterator[Problem]:
+    """P5: of a valid schedule. Source: AWS Backup guide, point-in-time-recovery-retention-period."""
+    gap = cron.longest_gap(cron.parse(expression))
+    if days is not None and gap is not None and 1 <= days <= LONGEST_CONTINUOUS and timedelta(days=days) <= gap:
+        apart = f"{gap.days} days" if gap.days > 1 else f"{gap.total_seconds() / 3600:.0f} h"
+        text = f"{expression} fires up to {apart} apart: what is kept {days} days would expire in between"
+        yield _error("P5", field, f"{text}; let it fire more often")
 
 
 def one_continuous_rule(rules: Sequence[Rule], field: str) -> Iterator[Problem]:
@@ -178,15 +202,9 @@ def recovery_point_objective(minutes: int | None) -> Iterator[Problem]:
 
 
 def overlaps(rules: Sequence[Rule]) -> Iterator[Problem]:
-    """O1: where start windows of two snapshot rules meet, AWS Backup takes only the one kept longer, and says nothing.
-    Source: AWS Backup guide, plan-options-and-configuration (overlapping rules)."""
-    fires: list[tuple[Rule, list[datetime]]] = []
-    for rule in rules:
-        if not rule.continuous:
-            try:
-                fires.append((rule, cron.year_of_fires(cron.parse(rule.schedule))))
-            except ValueError:
-                continue
+    """O1, of rules with valid schedules: where start windows of two snapshot rules meet, AWS Backup takes only the one
+    kept longer, and says nothing. Source: AWS Backup guide, plan-options-and-configuration (overlapping rules)."""
+    fires = [(rule, cron.year_of_fires(cron.parse(rule.schedule))) for rule in rules if not rule.continuous]
     for index, (first, first_fires) in enumerate(fires):
         for second, second_fires in fires[index + 1 :]:
             met = _first_meeting(first, first_fires, second, second_fires)
@@ -194,23 +212,49 @@ def overlaps(rules: Sequence[Rule]) -> Iterator[Problem]:
                 lost, kept = sorted((first, second), key=lambda r: r.delete_after_days or LONGEST + 1)
                 text = (
                     f"start windows of {first.name} and {second.name} overlap ({met:%a %d %b %H:%M}): AWS Backup then "
-                    f"takes only {kept.name} and silently drops {lost.name}; move it {lost.start_window_minutes} min"
+                    f"takes only {kept.name} and silently drops {lost.name}; start it at least "
+                    f"{max(first.start_window_minutes, second.start_window_minutes)} min from every other"
                 )
                 yield _warning("O1", f"schedule.{lost.name}", text)
 
 
 def copies(rules: Sequence[Rule], second_region: str | None, region: str) -> Iterator[Problem]:
     """C1: a copy without its own lifecycle is kept for years (hashicorp/terraform-provider-aws#37862), so each has one
-    here. Refused: nothing to copy, and a copy in the bucket's own Region."""
+    here. Refused: nothing to copy, and a copy in the bucket's own Region or in another partition."""
     if second_region is None:
         return
-    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", second_region):
-        yield _error("C1", "secondRegion.region", f"{second_region!r} is no Region; write for example eu-central-1")
+    field = "secondRegion.region"
+    yield from region_name(second_region, field)
+    here, there = regions().get(region), regions().get(second_region)
     if second_region == region:
-        yield _error("C1", "secondRegion.region", f"{second_region} is the bucket's own Region; name another one")
+        yield _error("C1", field, f"{second_region} is the bucket's own Region; name another one")
+    elif here and there and here != there:
+        text = f"{second_region} is in the partition {there} and the bucket's {region} in {here}; name one of {here}"
+        yield _error("C1", field, f"{text}: AWS Backup copies nothing between partitions")
     if not any(rule.copy_days is not None for rule in rules):
         text = "nothing to copy: a continuous backup cannot be copied as such; set retention.dailyDays too"
         yield _error("C1", "secondRegion", text)
+
+
+@cache
+def regions() -> Mapping[str, str]:
+    """The partition of every Region that has AWS Backup, as the installed botocore knows them."""
+    from botocore.session import Session
+
+    session = Session()
+    return {
+        region: partition
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("backup", partition_name=partition)
+    }
+
+
+def region_name(name: str, field: str) -> Iterator[Problem]:
+    """Source: AWS General Reference, AWS Backup endpoints, as botocore has them."""
+    if name not in regions():
+        near = difflib.get_close_matches(name, regions(), n=1)
+        meant = f"did you mean {near[0]}?" if near else "write for example eu-central-1"
+        yield _error("N6", field, f"{name!r} is no Region of AWS Backup; {meant}")
 
 
 def counts(rules: int, copies_per_rule: int, tags: int, field: str) -> Iterator[Problem]:
@@ -259,8 +303,6 @@ def within_lock(days: int | None, lock: Lock, field: str) -> Iterator[Problem]:
 def lock_mode(lock: Lock, vault: str, *, throw_away: bool) -> Iterator[Problem]:
     """K3: compliance is for ever, so the vault's own name (and with it the stack's) must be typed."""
     field = "vault.lock"
-    if lock.mode not in ("governance", "compliance"):
-        yield _error("K3", f"{field}.mode", f"must be governance or compliance, found {lock.mode!r}")
     if lock.mode == "compliance" and throw_away:
         yield _error(
             "K3", f"{field}.mode", "compliance in a stack with throwAway: nobody could ever delete it; use governance"
@@ -304,8 +346,8 @@ def noncurrent_expiry(days: int | None, continuous_days: int | None) -> Iterator
     field = "retention.versionDays"
     if days is None:
         yield _warning("B3", field, "versions are kept for ever, in the bucket and in the backup: the cost only grows")
-    elif days < 1:
-        yield _error("B3", field, f"must be 1 or more days, or forever, found {days}")
+    elif not 1 <= days <= LONGEST:
+        yield _error("B3", field, f"must be 1 to {LONGEST} days, or forever, found {days}")
     elif continuous_days is not None and days < continuous_days:
         text = f"{days} is less than pointInTimeDays {continuous_days}: older seconds come back from the backup only"
         yield _warning("B3", field, text)
@@ -356,6 +398,14 @@ def key_outlives_lock(*, locked: bool, customer_key: bool) -> Iterator[Problem]:
         yield _warning("K5", "vault.encryption", text)
 
 
+def points_kept(before: str | None, after: str | None, field: str) -> Iterator[Problem]:
+    """K6: another key needs another vault, and recovery points do not move. Source: AWS Backup API reference,
+    CreateBackupVault (the key is set once)."""
+    if before != after:
+        text = f"changing it from {before} to {after} replaces the vault and deletes every recovery point in it"
+        yield _warning("K6", field, text)
+
+
 def emails(addresses: Iterable[str]) -> Iterator[Problem]:
     """Source: SNS API reference, Subscribe (an e-mail endpoint is an e-mail address, subscribed once)."""
     seen: set[str] = set()
@@ -373,8 +423,11 @@ def bucket_name(name: str | None) -> Iterator[Problem]:
     """Source: S3 User Guide, bucketnamingrules. Taking over replaces what the bucket had of these settings."""
     if name is None:
         return
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name):
-        yield _error("N4", "bucket.adopt", f"{name!r} is no bucket name: 3 to 63 lower-case letters, digits, . or -")
+    if not re.fullmatch(r"(?=.{3,63}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", name):
+        text = "3 to 63 lower-case letters, digits, . or -, a letter or digit at both ends and beside each ."
+        yield _error("N4", "bucket.adopt", f"{name!r} is no bucket name: {text}")
+    elif name.startswith(RESERVED_FIRST) or name.endswith(RESERVED_LAST) or _is_address(name):
+        yield _error("N4", "bucket.adopt", f"{name!r} is no bucket name: S3 keeps such names for itself")
     else:
         text = f"the policy, lifecycle rules and notifications of {name} are replaced by the store's; save them first"
         yield _warning("N4", "bucket.adopt", text)
@@ -392,51 +445,77 @@ def restore_test_windows(start_hours: int, selection_days: int, validation_hours
             yield _error("N5", f"restoreTest.{name}", f"must be 1 to {most}, found {value}")
 
 
+def demanded_days(days: int | None) -> Iterator[Problem]:
+    """Nothing is promised for less than a day."""
+    if days is not None and days < 1:
+        yield _error("P9", "demands.keepDays", f"must be 1 or more, found {days}")
+
+
 def check(design: Design) -> list[Problem]:
-    """Every problem of a design, errors and warnings, in the order of the config."""
-    found: list[Problem] = []
-    throw_away = not design.protected
+    """Every problem of a design, errors and warnings, each once."""
+    return list(dict.fromkeys([*_of_rules(design), *_of_bucket_and_vault(design), *_of_the_rest(design)]))
+
+
+def _of_rules(design: Design) -> Iterator[Problem]:
+    firing = []
     for rule in design.rules:
-        found += plan_name(rule.name, rule.field)
-        found += schedule(rule.schedule, f"schedule.{rule.name}")
-        found += (
-            continuous(rule) if rule.continuous else lifecycle(rule.delete_after_days, rule.cold_after_days, rule.field)
-        )
-        found += short_retention(rule.delete_after_days, rule.field)
-        if rule.copy_days is not None and rule.copy_days != rule.delete_after_days:
-            found += lifecycle(rule.copy_days, None, "secondRegion.keepDays")
+        days, when = rule.delete_after_days, f"schedule.{rule.name}"
+        wrong = list(schedule(rule.schedule, when))
+        yield from wrong
+        yield from continuous(days, rule.field) if rule.continuous else lifecycle(days, rule.field)
+        if not wrong:
+            firing.append(rule)
+            yield from continuous_interval(days, rule.schedule, when) if rule.continuous else ()
+        yield from short_retention(days, rule.field)
+        if rule.copy_days is not None and rule.copy_days != days:
+            yield from lifecycle(rule.copy_days, "secondRegion.keepDays")
     first = design.rules[0]
-    if design.bucket.noncurrent_days != design.continuous.delete_after_days:
-        found += noncurrent_expiry(design.bucket.noncurrent_days, design.continuous.delete_after_days)
-    found += timezone(first.timezone, "schedule.timezone")
-    found += windows(first.start_window_minutes, first.completion_window_minutes, "schedule")
-    found += one_continuous_rule(design.rules, "retention")
-    found += overlaps(design.rules)
-    found += copies(design.rules, design.second_region, design.region)
-    found += counts(len(design.rules), 1 if design.second_region else 0, 0, "retention")
-    found += vault_name(design.vault.name, "stack name")
-    found += plan_name(design.plan_name, "stack name")
-    found += bucket_name(design.bucket.adopt)
-    found += force_destroy(wanted=design.bucket.force_destroy, throw_away=throw_away, field="bucket")
-    found += force_destroy(wanted=design.vault.force_destroy, throw_away=throw_away, field="vault")
-    if design.bucket.deny_version_deletion and design.bucket.force_destroy:
+    yield from timezone(first.timezone, "schedule.timezone")
+    too_wide = list(windows(first.start_window_minutes, first.completion_window_minutes, "schedule"))
+    yield from too_wide
+    if not any(problem.severity == "error" for problem in too_wide):
+        yield from overlaps(firing)
+    yield from copies(design.rules, design.second_region, design.region)
+
+
+def _of_bucket_and_vault(design: Design) -> Iterator[Problem]:
+    bucket, vault, throw_away = design.bucket, design.vault, not design.protected
+    if bucket.noncurrent_days != design.continuous.delete_after_days:
+        yield from noncurrent_expiry(bucket.noncurrent_days, design.continuous.delete_after_days)
+    yield from bucket_name(bucket.adopt)
+    yield from lifecycle(bucket.abort_uploads_days, "bucket.abortUploadsDays")
+    if bucket.deny_version_deletion and bucket.force_destroy:
         text = "true in a stack with throwAway: the bucket could not be emptied on destroy; leave one of them out"
-        found.append(_error("B4", "bucket.denyVersionDeletion", text))
-    if lock := design.vault.lock:
-        found += lock_mode(lock, design.vault.name, throw_away=throw_away)
-        found += lock_bounds(lock)
+        yield _error("B4", "bucket.denyVersionDeletion", text)
+    yield from vault_name(vault.name, "stack name")
+    if lock := vault.lock:
+        yield from lock_mode(lock, vault.name, throw_away=throw_away)
+        yield from lock_bounds(lock)
         for rule in design.rules:
-            found += within_lock(rule.delete_after_days, lock, rule.field)
+            yield from within_lock(rule.delete_after_days, lock, rule.field)
             if rule.copy_days is not None and rule.copy_days != rule.delete_after_days:
-                found += within_lock(rule.copy_days, lock, "secondRegion.keepDays")
-    found += key_outlives_lock(locked=design.vault.lock is not None, customer_key=design.vault.customer_key)
+                yield from within_lock(rule.copy_days, lock, "secondRegion.keepDays")
+    yield from key_outlives_lock(locked=vault.lock is not None, customer_key=vault.customer_key)
+
+
+def _of_the_rest(design: Design) -> Iterator[Problem]:
+    yield from region_name(design.region, "aws:region")
     if test := design.restore_test:
-        found += name_without_hyphen(test.name, "stack name", "restore test")
-        found += schedule(test.schedule, "restoreTest.schedule")
-        found += restore_test_windows(test.start_window_hours, test.selection_window_days, test.validation_window_hours)
-    found += emails(design.alert_emails)
-    found += recovery_point_objective(design.rpo_minutes)
-    return list(dict.fromkeys(found))
+        yield from schedule(test.schedule, "restoreTest.schedule")
+        yield from restore_test_windows(
+            test.start_window_hours, test.selection_window_days, test.validation_window_hours
+        )
+    yield from emails(design.alert_emails)
+    yield from recovery_point_objective(design.rpo_minutes)
+    yield from demanded_days(design.keep_days)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        IPv4Address(name)
+    except AddressValueError:
+        return False
+    return True
 
 
 def _first_meeting(

@@ -7,7 +7,6 @@ the engine does with protect or replacement: the engine's own tests do.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import runpy
 from dataclasses import dataclass, field
@@ -15,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-import yaml
 from google.protobuf import json_format
 from pulumi.runtime import mocks, settings
 from pulumi.runtime.stack import run_in_stack
+
+from artifact_store import config
 
 PROJECT = Path(__file__).resolve().parents[1]
 ACCOUNT = "123456789012"
@@ -134,7 +134,7 @@ def _plain(value: Any, path: str, secrets: set[str]) -> Any:
 
 
 def record(
-    program: Any, config: dict[str, str] | None = None, secrets: list[str] | None = None, stack: str = "test"
+    program: Any, values: dict[str, str] | None = None, secrets: list[str] | None = None, stack: str = "test"
 ) -> Recorder:
     """Run a program (a function that registers resources) to its end and return what it registered."""
     loop = asyncio.new_event_loop()
@@ -144,7 +144,7 @@ def record(
     logger.handlers[:] = [_Listener(recorder.messages)]
     logger.propagate = False
     logger.setLevel(logging.DEBUG)
-    pulumi.runtime.set_all_config(config or {}, secrets or [])
+    pulumi.runtime.set_all_config(values or {}, secrets or [])
     mocks.set_mocks(recorder, project="artifact-store", stack=stack, preview=False, logger=logger, monitor=recorder)
     settings.set_root_resource(None)  # type: ignore[arg-type]
     try:
@@ -159,11 +159,8 @@ def record(
 
 def stack_config(stack: str, **changes: Any) -> dict[str, str]:
     """What the engine would hand over for a stack of this repository; changes replace or (None) remove keys."""
-    document = yaml.safe_load((PROJECT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    declared = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
-    defaults = {f"artifact-store:{k}": d["default"] for k, d in declared.items() if "default" in d}
-    values = {**defaults, **document, **{f"artifact-store:{k}": v for k, v in changes.items()}}
-    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items() if v is not None}
+    values = {**config.stack_values(PROJECT, stack), **{f"artifact-store:{k}": v for k, v in changes.items()}}
+    return {key: config.engine_text(value) for key, value in values.items() if value is not None}
 
 
 def run_project(stack: str, secrets: list[str] | None = None, **changes: Any) -> Recorder:

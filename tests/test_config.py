@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from artifact_store import config, design, promise, rules
+from artifact_store import config, design, promise, rules, stack
 from artifact_store.errors import ConfigError
+from tests.recorder import PROJECT
+from tests.test_readme import fields
 
 REGION = {"aws:region": "eu-central-1"}
 FULL: dict[str, Any] = {
@@ -23,27 +28,28 @@ FULL: dict[str, Any] = {
 }
 
 
-def faults(raw: dict[str, Any], stack: str = "prod") -> list[str]:
+def faults(raw: dict[str, Any], name: str = "prod") -> list[str]:
     """Faults without the "stack NAME: " that each starts with."""
     with pytest.raises(ConfigError) as error:
-        design.check(raw, stack)
-    assert all(fault.startswith(f"stack {stack}: ") for fault in error.value.faults)
-    return [fault.removeprefix(f"stack {stack}: ") for fault in error.value.faults]
+        stack.check(raw, name)
+    assert all(fault.startswith(f"stack {name}: ") for fault in error.value.faults)
+    return [fault.removeprefix(f"stack {name}: ") for fault in error.value.faults]
 
 
 def warnings(raw: dict[str, Any]) -> list[str]:
-    return design.check(raw, "prod")[1]
+    return stack.check(raw, "prod")[1]
 
 
 def with_(path: str, value: Any, raw: dict[str, Any] = FULL) -> dict[str, Any]:
     """`raw` with one dotted field set."""
     head, _, rest = path.partition(".")
-    inner = raw.get(head) or {}
+    inner = raw.get(head)
+    inner = inner if isinstance(inner, dict) else {}
     return {**raw, head: with_(rest, value, inner) if rest else value}
 
 
 def test_a_full_config_is_accepted_without_a_warning() -> None:
-    store, told = design.check(FULL, "prod")
+    store, told = stack.check(FULL, "prod")
     assert told == []
     assert [(r.name, r.delete_after_days, r.copy_days) for r in store.rules] == [
         ("continuous", 35, None),
@@ -55,21 +61,21 @@ def test_a_full_config_is_accepted_without_a_warning() -> None:
 
 
 def test_versions_are_kept_as_long_as_the_promise_needs() -> None:
-    assert design.check(FULL, "prod")[0].bucket.noncurrent_days == 35
-    assert design.check(with_("retention.versionDays", 60), "prod")[0].bucket.noncurrent_days == 60
-    assert design.check(with_("retention.versionDays", "forever"), "prod")[0].bucket.noncurrent_days is None
+    assert stack.check(FULL, "prod")[0].bucket.noncurrent_days == 35
+    assert stack.check(with_("retention.versionDays", 60), "prod")[0].bucket.noncurrent_days == 60
+    assert stack.check(with_("retention.versionDays", "forever"), "prod")[0].bucket.noncurrent_days is None
 
 
 def test_protection_is_the_default_and_loss_is_asked_for() -> None:
-    kept = design.check({**REGION, "retention": {"pointInTimeDays": 7}}, "x-1")[0]
-    gone = design.check({**REGION, "retention": {"pointInTimeDays": 7}, "throwAway": True}, "x-1")[0]
+    kept = stack.check({**REGION, "retention": {"pointInTimeDays": 7}}, "x-1")[0]
+    gone = stack.check({**REGION, "retention": {"pointInTimeDays": 7}, "throwAway": True}, "x-1")[0]
     assert (kept.protected, kept.bucket.force_destroy, kept.vault.force_destroy) == (True, False, False)
     assert (gone.protected, gone.bucket.force_destroy, gone.vault.force_destroy) == (False, True, True)
 
 
 def test_an_adopted_bucket_is_never_emptied() -> None:
     raw = {**REGION, "retention": {"pointInTimeDays": 7}, "throwAway": True, "bucket": {"adopt": "old-models"}}
-    assert design.check(raw, "dev")[0].bucket.force_destroy is False
+    assert stack.check(raw, "dev")[0].bucket.force_destroy is False
 
 
 def test_all_faults_are_reported_at_once_those_of_types_and_those_of_rules() -> None:
@@ -79,7 +85,7 @@ def test_all_faults_are_reported_at_once_those_of_types_and_those_of_rules() -> 
         "demands": {"rpoMinutes": 5},
     }
     assert faults(raw) == [
-        'throwAway: must be a boolean, found "yes"',
+        'throwAway: must be true or false, found "yes"',
         'retention.weeklyDays: must be a whole number, found "1"',
         "retention.dialyDays: unknown key; did you mean dailyDays? (known here: pointInTimeDays, dailyDays, weeklyDays, "
         "monthlyDays, versionDays)",
@@ -92,9 +98,46 @@ def test_all_faults_are_reported_at_once_those_of_types_and_those_of_rules() -> 
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        ({}, ["retention: missing; write it under artifact-store: in the stack file"]),
-        ({"retention": 35}, ["retention: must be an object, found 35"]),
-        ({"retention": {}}, ["retention.pointInTimeDays: missing; write it under artifact-store: in the stack file"]),
+        (
+            {},
+            [
+                "retention: missing; write for example `artifact-store:retention: {pointInTimeDays: 35}` (days each kind of "
+                "copy is kept) in the stack file"
+            ],
+        ),
+        (
+            {"retention": 35},
+            [
+                "retention: must be a block of keys, found 35; write for example `retention: {pointInTimeDays: 35}`",
+            ],
+        ),
+        (
+            {"retention": {}},
+            [
+                "retention.pointInTimeDays: missing; write for example `pointInTimeDays: 35` (1 to 35) under retention",
+            ],
+        ),
+        (
+            with_("bucket", None),
+            ["bucket: must be a block of keys, found null; write its keys below it, or leave it out"],
+        ),
+        (
+            with_("bucket", {"str": 5, "1": 2}),
+            [
+                f"bucket.{key}: unknown key (known here: adopt, encryption, denyVersionDeletion, abortUploadsDays)"
+                for key in ("str", "1")
+            ],
+        ),
+        (
+            with_("retention.none[0]", 5),
+            [
+                "retention.none[0]: unknown key (known here: pointInTimeDays, dailyDays, weeklyDays, monthlyDays, versionDays)",
+            ],
+        ),
+        (
+            with_("alertEmails", [None, "a@b.c", 5]),
+            [f"alertEmails[{i}]: must be a text, found {v}" for i, v in ((0, "null"), (2, "5"))],
+        ),
         ({"retention": {"pointInTimeDays": 7.5}}, ["retention.pointInTimeDays: must be a whole number, found 7.5"]),
         ({"retention": {"pointInTimeDays": True}}, ["retention.pointInTimeDays: must be a whole number, found true"]),
         (
@@ -108,11 +151,13 @@ def test_all_faults_are_reported_at_once_those_of_types_and_those_of_rules() -> 
         (with_("alertEmails", "a@b.c"), ['alertEmails: must be a list, found "a@b.c"']),
         (
             with_("vault.lock", {"mode": "governance", "minDays": 1}),
-            ["vault.lock.maxDays: missing; write it under artifact-store: in the stack file"],
+            ["vault.lock.maxDays: missing; write for example `maxDays: 2555` (1 to 36500) under vault.lock"],
         ),
         (
             with_("secondRegion", {"keepDays": 3}),
-            ["secondRegion.region: missing; write it under artifact-store: in the stack file"],
+            [
+                "secondRegion.region: missing; write for example `region: eu-west-1` (not the bucket's own) under secondRegion"
+            ],
         ),
     ],
 )
@@ -120,12 +165,72 @@ def test_wrong_types_and_missing_keys_are_named(raw: dict[str, Any], expected: l
     assert faults({**REGION, **raw}) == expected
 
 
-@pytest.mark.parametrize(
-    "model", [config.Retention, config.Schedule, config.BucketSection, config.Lock, config.StoreConfig]
+def test_a_config_cannot_be_changed_after_it_was_read() -> None:
+    read = config.parse({"retention": {"pointInTimeDays": 7}, "vault": FULL["vault"]})[0]
+    blocks: list[Any] = [read, read.retention, read.schedule, read.bucket, read.vault, read.vault.lock, read.demands]
+    for block in blocks:
+        for name in type(block).model_fields:
+            with pytest.raises(ValidationError, match="frozen"):
+                setattr(block, name, 1)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["none", "int", "a.b", "[0]", "", "str"]), inner, max_size=2),
+    max_leaves=4,
+)  # fmt: skip
+PATHS = [path for path, _ in fields(config.StoreConfig)]
+
+
+@given(
+    st.dictionaries(st.sampled_from([*PATHS, "retention", "vault.lock", "bucket", "bucket.int"]), ANYTHING, max_size=4)
 )
-def test_a_config_cannot_be_changed_after_it_was_read(model: type[config.Section]) -> None:
-    assert model.model_config["frozen"] is True
-    assert model.model_config["extra"] == "forbid"
+@settings(deadline=None, max_examples=50)
+def test_any_config_is_read_or_refused_in_own_words_with_every_fault_in_one_line(values: dict[str, Any]) -> None:
+    raw = FULL
+    for path, value in values.items():
+        raw = with_(path, value, raw)
+    try:
+        stack.check(raw, "prod")
+    except ConfigError as error:
+        for fault in error.faults:
+            assert "\n" not in fault
+            assert "is not valid, found" not in fault
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    assert stack.check(with_("retention.dailyDays", 90.0), "prod")[0].rules[1].delete_after_days == 90
+
+
+def test_demands_are_judged_with_other_faults_but_not_on_a_faulty_retention() -> None:
+    other = with_("bucket.adopt", "My_Models", with_("demands.keepDays", 3000))
+    assert [fault.split(": ")[0] for fault in faults(other)] == ["bucket.adopt", "demands.keepDays"]
+    assert faults(with_("retention.monthlyDays", "x", other)) == [
+        'retention.monthlyDays: must be a whole number, found "x"',
+        "bucket.adopt: 'My_Models' is no bucket name: 3 to 63 lower-case letters, digits, . or -, a letter or digit at both ends and beside each .",
+    ]
+
+
+def test_a_fault_that_only_follows_from_another_is_not_told() -> None:
+    raw = {**REGION, "retention": {"pointInTimeDays": 7, "dailyDays": "9"}, "secondRegion": {"region": "eu-west-1"}}
+    assert faults(raw) == ['retention.dailyDays: must be a whole number, found "9"']
+
+
+@pytest.mark.parametrize(
+    ("region", "told"),
+    [(None, "missing"), (5, "must be a text, found 5")],
+)
+def test_a_region_that_is_no_text_is_told_from_a_missing_one(region: Any, told: str) -> None:
+    assert faults({**FULL, "aws:region": region}) == [
+        f"aws:region: {told}; write the bucket's Region, for example `aws:region: eu-central-1`"
+    ]
+
+
+def rule_ids(raw: dict[str, Any], severity: str) -> list[str]:
+    values = dict(raw)
+    region = values.pop("aws:region")
+    store = design.build(config.parse(values)[0], "prod", region)
+    return [p.id for p in rules.check(store) if p.severity == severity]
 
 
 RULES: list[tuple[str, str, Any, str]] = [
@@ -134,21 +239,37 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("S2", "schedule.continuous", "cron(0/30 * ? * * *)", "schedule.continuous: cron(0/30 * ? * * *) fires every 30 min; AWS Backup starts a rule once an hour at most"),
     ("S3", "schedule.weekly", "", "schedule.weekly: missing; every rule needs a schedule, write for example cron(0 5 ? * * *)"),
     ("S4", "schedule.timezone", "Mars/Base", "schedule.timezone: 'Mars/Base' is no IANA time zone; write for example Etc/UTC or Europe/Berlin"),
-    ("W1", "schedule.startWindowMinutes", 30, "schedule.startWindowMinutes: must be at least 60, found 30"),
+    ("W1", "schedule.startWindowMinutes", 30, "schedule.startWindowMinutes: must be 60 to 52560000, found 30"),
+    ("W1", "schedule.startWindowMinutes", 52_560_001, "schedule.startWindowMinutes: must be 60 to 52560000, found 52560001"),
+    ("W2", "schedule.completionWindowMinutes", 10**12, "schedule.completionWindowMinutes: must be at most 52560000, found 1000000000000"),
     ("W2", "schedule.completionWindowMinutes", 150, "schedule.completionWindowMinutes: must be at least startWindowMinutes + 60 = 180, found 150"),
     ("L1", "retention.dailyDays", 0, "retention.dailyDays: must be 1 to 36500 days, found 0"),
     ("P1", "retention.pointInTimeDays", 0, "retention.pointInTimeDays: a continuous backup is kept 1 to 35 days, found 0; use dailyDays for longer"),
-    ("P5", "schedule.continuous", "cron(0 12 1 1/2 ? *)", "retention.pointInTimeDays: 35 days is not longer than the rule's interval (up to 62 days apart): the backup would expire; keep it longer"),
+    ("P5", "schedule.continuous", "cron(0 12 1 1/2 ? *)", "schedule.continuous: cron(0 12 1 1/2 ? *) fires up to 62 days apart: what is kept 35 days would expire in between; let it fire more often"),
+    ("S1", "schedule.daily", "cron(0 12 ? * * 2020)", "schedule.daily: cron(0 12 ? * * 2020) fires only in some years; write * as its year"),
+    ("S1", "schedule.continuous", "cron(0 12 ? * * 2026-2198)", "schedule.continuous: cron(0 12 ? * * 2026-2198) fires only in some years; write * as its year"),
+    ("S1", "restoreTest.schedule", "cron(0/30 12 ? * * 2027)", "restoreTest.schedule: cron(0/30 12 ? * * 2027) fires only in some years; write * as its year"),
+    ("S2", "schedule.monthly", "cron(0 8 30 2 ? *)", "schedule.monthly: cron(0 8 30 2 ? *) fires less than once a year; write for example cron(0 5 ? * * *)"),
+    ("S2", "schedule.continuous", "cron(0 8 29 2 ? *)", "schedule.continuous: cron(0 8 29 2 ? *) fires less than once a year; write for example cron(0 5 ? * * *)"),
+    ("S4", "schedule.timezone", "localtime", "schedule.timezone: 'localtime' is no IANA time zone; write for example Etc/UTC or Europe/Berlin"),
+    ("L1", "bucket.abortUploadsDays", 0, "bucket.abortUploadsDays: must be 1 to 36500 days, found 0"),
+    ("L1", "bucket.abortUploadsDays", 36_501, "bucket.abortUploadsDays: must be 1 to 36500 days, found 36501"),
+    ("P9", "demands.keepDays", -4, "demands.keepDays: must be 1 or more, found -4"),
+    ("N6", "aws:region", "Ireland", "aws:region: 'Ireland' is no Region of AWS Backup; write for example eu-central-1"),
+    ("N6", "aws:region", "", "aws:region: '' is no Region of AWS Backup; write for example eu-central-1"),
+    ("N6", "secondRegion.region", "us-wset-2", "secondRegion.region: 'us-wset-2' is no Region of AWS Backup; did you mean us-west-2?"),
+    ("C1", "secondRegion.region", "cn-north-1", "secondRegion.region: cn-north-1 is in the partition aws-cn and the bucket's eu-central-1 in aws; name one of aws: AWS Backup copies nothing between partitions"),
     ("P8", "demands.rpoMinutes", 1, "demands.rpoMinutes: 1 min cannot be promised: a continuous backup lags 15 min; write 15 or more"),
     ("C1", "secondRegion.region", "eu-central-1", "secondRegion.region: eu-central-1 is the bucket's own Region; name another one"),
-    ("C1", "secondRegion.region", "Ireland", "secondRegion.region: 'Ireland' is no Region; write for example eu-central-1"),
+    ("N6", "secondRegion.region", "Ireland", "secondRegion.region: 'Ireland' is no Region of AWS Backup; write for example eu-central-1"),
     ("K1", "vault.lock.minDays", 0, "vault.lock.minDays: must be at least 1, found 0"),
     ("K1", "vault.lock.maxDays", 40_000, "vault.lock.maxDays: must be at most 36500, found 40000"),
     ("K1", "vault.lock.coolingOffDays", 3, "vault.lock.coolingOffDays: found 3, which would make this a compliance lock; leave it out for governance"),
     ("K2", "retention.pointInTimeDays", 5, "retention.pointInTimeDays: 5 days lies outside the vault lock's 7 to 2555: every such job would fail"),
     ("K2", "secondRegion.keepDays", 3, "secondRegion.keepDays: 3 days lies outside the vault lock's 7 to 2555: every such job would fail"),
-    ("B3", "retention.versionDays", 0, "retention.versionDays: must be 1 or more days, or forever, found 0"),
-    ("N4", "bucket.adopt", "My_Models", "bucket.adopt: 'My_Models' is no bucket name: 3 to 63 lower-case letters, digits, . or -"),
+    ("B3", "retention.versionDays", 0, "retention.versionDays: must be 1 to 36500 days, or forever, found 0"),
+    ("B3", "retention.versionDays", 36_501, "retention.versionDays: must be 1 to 36500 days, or forever, found 36501"),
+    ("N4", "bucket.adopt", "My_Models", "bucket.adopt: 'My_Models' is no bucket name: 3 to 63 lower-case letters, digits, . or -, a letter or digit at both ends and beside each ."),
     ("N5", "restoreTest.startWindowHours", 169, "restoreTest.startWindowHours: must be 1 to 168, found 169"),
     ("E1", "alertEmails", ["oncall"], "alertEmails: 'oncall' is no e-mail address; write for example ml-oncall@example.com"),
     ("E1", "alertEmails", ["a@example.com", "b@example.com", "a@example.com"], "alertEmails: 'a@example.com' stands twice; write it once"),
@@ -158,12 +279,14 @@ RULES: list[tuple[str, str, Any, str]] = [
 
 @pytest.mark.parametrize(("name", "path", "value", "expected"), RULES, ids=[f"{r[0]}-{r[1]}" for r in RULES])
 def test_what_aws_would_refuse_is_refused_at_preview(name: str, path: str, value: Any, expected: str) -> None:
-    assert faults(with_(path, value)) == [expected]
+    raw = with_(path, value)
+    assert faults(raw) == [expected]
+    assert rule_ids(raw, "error") == ([] if name == "keep" else [name])
 
 
 WARNINGS: list[tuple[str, str, Any, str]] = [
     ("W3", "schedule.completionWindowMinutes", 600, "schedule.completionWindowMinutes: 600 min is short for a bucket of models: a longer job ends EXPIRED; write 1440 or more"),
-    ("O1", "schedule.weekly", "cron(30 2 ? * SUN *)", "schedule.daily: start windows of daily and weekly overlap (Sun 02 Jan 02:30): AWS Backup then takes only weekly and silently drops daily; move it 120 min"),
+    ("O1", "schedule.weekly", "cron(30 2 ? * SUN *)", "schedule.daily: start windows of daily and weekly overlap (Sun 02 Jan 02:30): AWS Backup then takes only weekly and silently drops daily; start it at least 120 min from every other"),
     ("B3", "retention.versionDays", "forever", "retention.versionDays: versions are kept for ever, in the bucket and in the backup: the cost only grows"),
     ("B3", "retention.versionDays", 10, "retention.versionDays: 10 is less than pointInTimeDays 35: older seconds come back from the backup only"),
     ("K5", "vault.encryption", "customer", "vault.encryption: the lock does not protect a customer key: without the key every backup is unreadable; aws is safer"),
@@ -173,7 +296,9 @@ WARNINGS: list[tuple[str, str, Any, str]] = [
 
 @pytest.mark.parametrize(("name", "path", "value", "expected"), WARNINGS, ids=[f"{w[0]}-{w[2]}" for w in WARNINGS])
 def test_what_costs_or_loses_something_is_warned_of(name: str, path: str, value: Any, expected: str) -> None:
-    assert warnings(with_(path, value)) == [expected]
+    raw = with_(path, value)
+    assert warnings(raw) == [expected]
+    assert rule_ids(raw, "warning") == [name]
 
 
 def test_short_retention_is_warned_of() -> None:
@@ -193,7 +318,7 @@ class TestComplianceLock:
     lock = {"mode": "compliance", "minDays": 7, "maxDays": 2555, "coolingOffDays": 14, "confirm": "artifact-store-prod"}  # noqa: RUF012
 
     def test_is_accepted_with_the_vaults_name_typed(self) -> None:
-        assert design.check(with_("vault.lock", self.lock), "prod")[0].vault.lock == design.Lock(
+        assert stack.check(with_("vault.lock", self.lock), "prod")[0].vault.lock == design.Lock(
             mode="compliance", min_days=7, max_days=2555, cooling_off_days=14, confirm="artifact-store-prod"
         )
 
@@ -233,8 +358,54 @@ def test_a_stack_name_that_makes_a_bad_vault_name_is_refused() -> None:
     long = "x" * 40
     assert faults({**REGION, "retention": {"pointInTimeDays": 7}}, long) == [
         f"stack name: vault name 'artifact-store-{long}' must be 2 to 50 letters, digits, - or _; it has 55",
-        f"stack name: name 'artifact-store-{long}' must be 1 to 50 letters, digits, -, _ or .; it has 55",
     ]
+
+
+def test_a_stack_name_with_a_dot_is_refused_for_the_dot() -> None:
+    assert faults({**REGION, "retention": {"pointInTimeDays": 7}}, "a.b") == [
+        "stack name: vault name 'artifact-store-a.b' must be 2 to 50 letters, digits, - or _; '.' is none of them",
+    ]
+
+
+def test_a_continuous_backup_of_a_day_needs_more_than_a_daily_schedule() -> None:
+    raw = {**REGION, "retention": {"pointInTimeDays": 1}}
+    assert faults(raw) == [
+        "schedule.continuous: cron(0 12 ? * * *) fires up to 24 h apart: what is kept 1 days would expire in between; let "
+        "it fire more often"
+    ]
+    twice = {**raw, "schedule": {"continuous": "cron(0 0/12 ? * * *)"}}
+    assert stack.check(twice, "prod")[0].continuous.delete_after_days == 1
+
+
+def test_a_schedule_is_checked_before_its_retention_puts_it_to_use() -> None:
+    raw = {**REGION, "retention": {"pointInTimeDays": 7}, "schedule": {"weekly": "often"}}
+    assert faults(raw) == [
+        "schedule.weekly: 'often' is not cron( with 6 fields ); write for example cron(0 5 ? * * *)",
+    ]
+
+
+@pytest.mark.parametrize("name", ["a..b", "a.-b", "-ab", "ab-", "ab", "x" * 64, "a_b", "Models"])
+def test_a_name_that_no_bucket_can_have_is_not_adopted(name: str) -> None:
+    [fault] = faults(with_("bucket.adopt", name))
+    assert fault.startswith(f"bucket.adopt: {name!r} is no bucket name: 3 to 63 lower-case letters")
+
+
+@pytest.mark.parametrize("name", ["192.168.5.4", "xn--abc", "models-s3alias", "models--ol-s3", "models.mrap"])
+def test_a_name_that_s3_keeps_for_itself_is_not_adopted(name: str) -> None:
+    assert faults(with_("bucket.adopt", name)) == [
+        f"bucket.adopt: {name!r} is no bucket name: S3 keeps such names for itself"
+    ]
+
+
+@pytest.mark.parametrize("name", ["abc", "a.b-c.d", "1.2.3", "x" * 63, "192.168.5.4.models"])
+def test_a_name_that_a_bucket_can_have_is_adopted(name: str) -> None:
+    assert stack.check(with_("bucket.adopt", name), "prod")[0].bucket.adopt == name
+
+
+def test_every_region_is_in_one_partition() -> None:
+    known = rules.regions()
+    assert {known[r] for r in ("eu-central-1", "us-west-2")} == {"aws"}
+    assert (known["cn-north-1"], known["us-gov-west-1"]) == ("aws-cn", "aws-us-gov")
 
 
 def test_a_throw_away_bucket_cannot_deny_its_own_emptying() -> None:
@@ -261,17 +432,22 @@ class TestRulesThatNoConfigCanBreakToday:
         assert [p.id for p in rules.name_without_hyphen("x" * 51, "f", "restore test")] == ["N3"]
 
     def test_cold_storage(self) -> None:
-        assert lines(rules.lifecycle(90, 30, "f")) == [
+        assert lines(rules.cold_storage(90, 30, "f", continuous=True)) == [
+            ("P2", "error", "f: a continuous backup cannot move to cold storage; leave it out"),
             ("L2", "error", "f: must be at least 90 days after cold storage = 120, found 90"),
             ("L3", "error", "f: cold storage after 30 days: S3 backups have no cold storage; leave it out"),
         ]
-        assert [p.id for p in rules.lifecycle(120, 30, "f")] == ["L3"]
-        assert list(rules.lifecycle(None, None, "f")) == []
-        store = design.check(FULL, "prod")[0]
-        assert [p.id for p in rules.continuous(replace(store.continuous, cold_after_days=1))] == ["P2"]
+        assert [p.id for p in rules.cold_storage(120, 30, "f", continuous=False)] == ["L3"]
+        assert list(rules.cold_storage(90, None, "f", continuous=True)) == []
+
+    def test_retention_may_be_for_ever_but_for_a_continuous_backup(self) -> None:
+        assert list(rules.lifecycle(None, "f")) == []
+        assert lines(rules.continuous(None, "f")) == [
+            ("P1", "error", "f: a continuous backup is kept 1 to 35 days, found none; use dailyDays for longer")
+        ]
 
     def test_one_continuous_rule_and_one_vault(self) -> None:
-        rule = design.check(FULL, "prod")[0].continuous
+        rule = stack.check(FULL, "prod")[0].continuous
         assert lines(rules.one_continuous_rule([rule, rule], "f")) == [
             ("P3", "error", "f: a bucket needs exactly one continuous rule, found 2")
         ]
@@ -314,7 +490,6 @@ class TestRulesThatNoConfigCanBreakToday:
         assert lines(rules.within_lock(None, lock, "f")) == [
             ("K2", "error", "f: never expires, but the vault's lock allows 10 days at most")
         ]
-        assert [p.id for p in rules.lock_mode(replace(lock, mode="none"), "v", throw_away=False)] == ["K3"]  # type: ignore[arg-type]
         assert [p.id for p in rules.air_gapped(6, "f")] == ["K4"]
         assert list(rules.air_gapped(7, "f")) == []
 
@@ -345,7 +520,7 @@ class TestRulesThatNoConfigCanBreakToday:
 
 class TestPromise:
     def test_rows_go_from_the_quickest_way_back_to_the_one_that_survives_most(self) -> None:
-        rows = promise.promise(design.check(FULL, "prod")[0])
+        rows = promise.promise(stack.check(FULL, "prod")[0])
         assert [(r.what, r.granularity, r.how_far_back_days, r.how_fresh_minutes, r.where) for r in rows] == [
             ("any key, from its S3 versions", "any second", 35, 0, "the bucket, eu-central-1"),
             ("the bucket, continuous backup", "any second", 35, 15, "vault artifact-store-prod, eu-central-1"),
@@ -357,22 +532,32 @@ class TestPromise:
             ("the bucket, monthly snapshot, copied", "every 31 days", 2555, 54_720, "vault artifact-store-prod, eu-west-1"),
         ]  # fmt: skip
 
+    def test_freshness_in_words_is_that_in_minutes(self) -> None:
+        rows = promise.promise(stack.check(FULL, "prod")[0])
+        assert [row.how_fresh for row in rows[:5]] == [
+            "now",
+            "15 min ago",
+            "24 h to 8 days ago",
+            "7 days to 14 days ago",
+            "31 days to 38 days ago",
+        ]
+
     def test_only_copies_survive_the_loss_of_the_region(self) -> None:
-        rows = promise.promise(design.check(FULL, "prod")[0])
+        rows = promise.promise(stack.check(FULL, "prod")[0])
         assert [row.what.endswith("copied") for row in rows] == ["a lost eu-central-1" in row.survives for row in rows]
 
     def test_deletion_of_backups_is_survived_only_with_a_lock(self) -> None:
-        locked = promise.promise(design.check(FULL, "prod")[0])
-        open_ = promise.promise(design.check({**REGION, "retention": {"pointInTimeDays": 7}}, "prod")[0])
+        locked = promise.promise(stack.check(FULL, "prod")[0])
+        open_ = promise.promise(stack.check({**REGION, "retention": {"pointInTimeDays": 7}}, "prod")[0])
         assert "deleted backups (governance lock)" in locked[1].survives
         assert "deleted backups" not in open_[1].survives
 
     def test_a_copy_with_its_own_retention_promises_that(self) -> None:
-        rows = promise.promise(design.check(with_("secondRegion.keepDays", 30), "prod")[0])
+        rows = promise.promise(stack.check(with_("secondRegion.keepDays", 30), "prod")[0])
         assert [row.how_far_back_days for row in rows if row.what.endswith("copied")] == [30, 30, 30]
 
     def test_exports_are_plain_camel_case(self) -> None:
-        row = promise.promise(design.check({**REGION, "retention": {"pointInTimeDays": 7}}, "dev")[0])[1]
+        row = promise.promise(stack.check({**REGION, "retention": {"pointInTimeDays": 7}}, "dev")[0])[1]
         assert row.export() == {
             "what": "the bucket, continuous backup",
             "granularity": "any second",
@@ -392,22 +577,70 @@ class TestStackFiles:
 
     def test_reads_what_the_engine_would_hand_over(self, tmp_path: Path) -> None:
         text = "config:\n  aws:region: eu-west-1\n  artifact-store:retention: {pointInTimeDays: 7}\n"
-        store, told = design.of_files(self.write(tmp_path, text), "dev")
+        store, told = stack.of_files(self.write(tmp_path, text), "dev")
         assert (store.region, store.continuous.delete_after_days, told) == ("eu-west-1", 7, [])
 
     def test_an_encrypted_address_needs_no_key_to_read_the_promise(self, tmp_path: Path) -> None:
         text = "config:\n  aws:region: eu-west-1\n  artifact-store:retention: {pointInTimeDays: 7}\n  artifact-store:alertEmails:\n    - secure: AAABADQ\n"
-        assert design.of_files(self.write(tmp_path, text), "dev")[0].alert_emails == ("(secret)",)
+        assert stack.of_files(self.write(tmp_path, text), "dev")[0].alert_emails == ("(secret)",)
 
     def test_a_missing_stack_file_names_those_that_exist(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as error:
-            design.of_files(self.write(tmp_path, ""), "prod")
+            stack.of_files(self.write(tmp_path, ""), "prod")
         assert error.value.faults == ("stack 'prod': Pulumi.prod.yaml does not exist; stacks here: dev",)
 
-    @pytest.mark.parametrize("text", ["config: [1", "- 1\n", "config: 7\n"])
-    def test_a_malformed_stack_file_is_one_line(self, tmp_path: Path, text: str) -> None:
+    @pytest.mark.parametrize(("text", "expected"), [
+        ("config: [1", "Pulumi.dev.yaml line 1: expected ',' or ']', but got '<stream end>'"),
+        ("- 1\n", "Pulumi.dev.yaml: must be a mapping of keys, found [1]"),
+        ("config: 7\n", "Pulumi.dev.yaml: config: must be a mapping of keys, found 7"),
+        ("config: [1]\n", "Pulumi.dev.yaml: config: must be a mapping of keys, found [1]"),
+        ("word\n", 'Pulumi.dev.yaml: must be a mapping of keys, found "word"'),
+        ("config:\n  1: 2\n", "Pulumi.dev.yaml line 2: the key 1 is no text; write it in quotes"),
+        ("config:\n  a: {true: 2}\n", "Pulumi.dev.yaml line 2: the key True is no text; write it in quotes"),
+        ("config:\n  ? [1]\n  : 2\n", "Pulumi.dev.yaml line 2: the key [1] is no text; write it in quotes"),
+        ("config:\n  a: 1\n  a: 2\n", "Pulumi.dev.yaml line 3: the key a stands twice"),
+        ("config:\n  a: &a [*a]\n", "Pulumi.dev.yaml: nested too deeply, or refers to itself"),
+        ("config: " + "[" * 1000 + "]" * 1000, "Pulumi.dev.yaml: nested too deeply, or refers to itself"),
+        ("config: \x00", "Pulumi.dev.yaml: unacceptable character #x0000: special characters are not allowed in \"<unicode string>\", position 8"),
+    ], ids=lambda text: text[:24])  # fmt: skip
+    def test_a_malformed_stack_file_is_one_line_that_says_where(self, tmp_path: Path, text: str, expected: str) -> None:
         with pytest.raises(ConfigError) as error:
-            design.of_files(self.write(tmp_path, text), "dev")
-        assert len(error.value.faults) == 1
-        assert error.value.faults[0].startswith("Pulumi.dev.yaml: not a stack file: ")
-        assert "\n" not in error.value.faults[0]
+            stack.of_files(self.write(tmp_path, text), "dev")
+        assert error.value.faults == (expected,)
+
+    def test_dates_and_yes_are_texts_as_they_are_to_the_engine(self, tmp_path: Path) -> None:
+        text = "config:\n  artifact-store:throwAway: yes\n  artifact-store:2026-01-01: 2026-01-01\n"
+        assert config.from_files(self.write(tmp_path, text), "dev") == {
+            "throwAway": "yes",
+            "2026-01-01": "2026-01-01",
+            "aws:region": None,
+        }
+
+    def test_what_the_stack_file_leaves_out_comes_from_the_project_file(self, tmp_path: Path) -> None:
+        (tmp_path / "Pulumi.yaml").write_text(
+            "config:\n  aws:region: {value: eu-west-1}\n  retention: {type: object, default: {pointInTimeDays: 9}}\n"
+            "  throwAway: {type: boolean}\n  demands:\n    value: {keepDays: 3}\n"
+        )
+        self.write(tmp_path, "config:\n  artifact-store:demands: {keepDays: 4}\n")
+        assert config.from_files(tmp_path, "dev") == {
+            "aws:region": "eu-west-1",
+            "retention": {"pointInTimeDays": 9},
+            "demands": {"keepDays": 4},
+        }
+
+    def test_a_whole_list_that_is_encrypted_is_refused_as_the_engine_does(self, tmp_path: Path) -> None:
+        text = "config:\n  aws:region: eu-west-1\n  artifact-store:retention: {pointInTimeDays: 7}\n  artifact-store:alertEmails:\n    secure: AAABADQ\n"
+        with pytest.raises(ConfigError) as error:
+            stack.of_files(self.write(tmp_path, text), "dev")
+        assert error.value.faults == ('stack dev: alertEmails: must be a list, found "(secret)"',)
+
+    def test_files_and_engine_hand_over_the_same_for_every_stack(self) -> None:
+        """What the engine hands over are texts: those that `pulumi config set` writes too."""
+        for name in ("dev", "prod"):
+            values = config.stack_values(PROJECT, name)
+            pulumi.runtime.set_all_config({key: config.engine_text(value) for key, value in values.items()}, [])
+            assert config.from_engine() == (config.from_files(PROJECT, name), frozenset())
+
+    def test_what_pulumi_config_set_writes_is_read_as_the_engine_reads_it(self, tmp_path: Path) -> None:
+        text = "config:\n  aws:region: eu-west-1\n  artifact-store:retention: {pointInTimeDays: 7}\n  artifact-store:throwAway: 'true'\n"
+        assert stack.of_files(self.write(tmp_path, text), "dev")[0].protected is False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artifact_store import cron
@@ -41,12 +41,34 @@ def test_fires_in_the_first_two_days_of_march_2026(expression: str, expected: li
         ("cron(0 0 L * ? *)", ["2026-02-28 00:00", "2026-03-31 00:00", "2026-04-30 00:00"]),
         ("cron(0 0 L-1 * ? *)", ["2026-02-27 00:00", "2026-03-30 00:00", "2026-04-29 00:00"]),
         ("cron(0 0 LW * ? *)", ["2026-02-27 00:00", "2026-03-31 00:00", "2026-04-30 00:00"]),
+        ("cron(0 0 31W * ? *)", ["2026-02-27 00:00", "2026-03-31 00:00", "2026-04-30 00:00"]),
+        ("cron(0 0 1W * ? *)", ["2026-02-02 00:00", "2026-03-02 00:00", "2026-04-01 00:00"]),
         ("cron(0 0 ? * 6L *)", ["2026-02-27 00:00", "2026-03-27 00:00", "2026-04-24 00:00"]),
         ("cron(0 0 15W * ? *)", ["2026-02-16 00:00", "2026-03-16 00:00", "2026-04-15 00:00"]),
     ],
 )
 def test_special_days_of_a_month(expression: str, expected: list[str]) -> None:
     assert fires(expression, "2026-02-01", "2026-05-01") == expected
+
+
+def test_the_last_weekday_of_a_month_that_ends_on_a_sunday_is_the_friday_before() -> None:
+    assert fires("cron(0 0 LW * ? *)", "2026-05-20", "2026-06-10") == ["2026-05-29 00:00"]
+
+
+def test_the_first_weekday_of_a_month_that_begins_on_a_saturday_is_the_monday_after() -> None:
+    assert fires("cron(0 0 1W * ? *)", "2026-07-30", "2026-08-10") == ["2026-08-03 00:00"]
+
+
+def test_a_year_is_every_year_only_as_a_star_or_the_whole_range() -> None:
+    assert [
+        cron.parse(f"cron(0 0 ? * * {year})").every_year for year in ("*", "1970-2199", "2026", "2026-2199", "*/2")
+    ] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -62,8 +84,18 @@ def test_special_days_of_a_month(expression: str, expected: list[str]) -> None:
         ("cron(0 5 ? 13 * *)", "13 is not a value of month, which goes from 1 to 12"),
         ("cron(0 5 ? * 8 *)", "8 is not a value of day-of-week, which goes from 1 to 7"),
         ("cron(0 5 ? * FOO#2 *)", "FOO is not a value of day-of-week, which goes from 1 to 7"),
-        ("cron(0/0 5 ? * * *)", "0/0 is not valid in minutes"),
-        ("cron(10-5 5 ? * * *)", "minutes names no value"),
+        ("cron(0/0 5 ? * * *)", "0/0 is not valid in minutes; write for example cron(0 5 ? * * *)"),
+        ("cron(10-5 5 ? * * *)", "10-5 in minutes goes backwards; write its values one by one, such as 10,5"),
+        (
+            "cron(0 5 ? * SAT-SUN *)",
+            "SAT-SUN in day-of-week goes backwards; write its values one by one, such as SAT,SUN",
+        ),
+        ("cron(0 12 ² * ? *)", "² is not valid in day-of-month; write for example cron(0 5 ? * * *)"),
+        ("cron(٣ 12 ? * * *)", "٣ is not valid in minutes; write for example cron(0 5 ? * * *)"),
+        ("cron(0 12 L-٣ * ? *)", "L-٣ is not valid in day-of-month"),
+        ("cron(0 12 L-32 * ? *)", "32 is not a value of day-of-month, which goes from 1 to 31"),
+        ("cron(x 5 ? * * *)", "X is not a value of minutes, which goes from 0 to 59"),
+        ("cron(0 5 ? * 8 *)", "8 is not a value of day-of-week, which goes from 1 to 7 or SUN to SAT"),
     ],
 )
 def test_a_bad_schedule_is_refused_with_its_own_text(expression: str, complaint: str) -> None:
@@ -85,6 +117,7 @@ def test_gaps_are_those_of_the_whole_year() -> None:
     hours=st.sets(st.integers(0, 23), min_size=1, max_size=4),
     weekdays=st.sets(st.integers(1, 7), min_size=1, max_size=3),
 )
+@settings(deadline=None)
 def test_lists_of_numbers_fire_on_exactly_their_products(
     minutes: set[int], hours: set[int], weekdays: set[int]
 ) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from artifact_store.cli import options as opt
 from artifact_store.cli.output import number, paint, printable, say, size
-from artifact_store.cli.summary import REWRITTEN, SAME_CONTENT
+from artifact_store.cli.summary import REWRITTEN
 from artifact_store.errors import UsageError
 from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import parse_scope
@@ -63,6 +63,7 @@ def diff(
         raise UsageError("--and belongs to --tensors; diff without it compares T with now")
     from artifact_store.cli.progress import counting
     from artifact_store.history.versioned import clock
+    from artifact_store.restore.plan import SAME_CONTENT
 
     scope, moment, options = parse_scope(address), parse_moment(at), selection.plan_options()
     signs: Counter[str] = Counter()

@@ -263,14 +263,14 @@ class _Run:
         try:
             report = self._apply(thaw=False)
         except (ArtifactStoreError, OSError) as error:
-            # A refusal comes before the first write, but a journal that cannot be written comes after it.
-            done = self.seen.keys if self.seen else 0
-            if not done and isinstance(error, ArtifactStoreError):
+            done = self._noted()
+            # A journal that cannot be written is learnt after a write; all else is a refusal if nothing is done.
+            if isinstance(error, ArtifactStoreError) and not (done and self.seen):
                 raise
             self._emit_stopped(error, done)
             raise KeysFailed(
-                f"{_reason(error)}; stopped after {done:,} of {number(self.plan.summary.changes, 'key')}, and what is "
-                f"written stays; finish with: {self.again}",
+                f"{_reason(error)}; {done:,} of {number(self.plan.summary.changes, 'key')} are noted as done, and what "
+                f"is written stays; finish with: {self.again}",
                 (),
             ) from error
         seconds = time.monotonic() - began
@@ -278,6 +278,17 @@ class _Run:
         speed = f" ({rate(report.written, report.bytes, seconds)})" if seconds >= 1 else ""
         say(f"wrote {number(report.written, 'key')}, {size(report.bytes)} in {duration(seconds)}{speed}{before}")
         return report
+
+    def _noted(self) -> int:
+        """Keys that the journal has as done."""
+        from artifact_store.restore.journal import Journal, written_ids
+
+        steps = frozenset(range(sum(self.plan.summary.counts.values())))
+        try:
+            return len(written_ids(Journal.beside(self.plan.path), self.plan.header.digest, steps))
+        except OSError:
+            # It is the error that ended the run, or another of the same disk: told already.
+            return 0
 
     def _thaw(self) -> int:
         report = self._apply(thaw=True)

@@ -18,14 +18,13 @@ WARNINGS = {
     "unsettled": "may not have been visible at T: their multipart upload began shortly before (see --settled)",
     "replaced": "written without versioning after T: what was there before may be lost",
 }
-SAME_CONTENT = frozenset({"same-etag", "same-checksum", "same-bytes"})
-"""Reasons to keep what is another version than the one at T."""
 REWRITTEN = "of them rewritten since with the same content; metadata and tags are not compared"
+
+THERE_ALREADY = "of them there already with the same content; metadata and tags are not compared"
 
 
 def explain(plan: Plan) -> None:
     """What a plan does, how much it is, what it hides and what to beware of."""
-    from artifact_store.restore.destination import ToFolder
     from artifact_store.restore.plan import Action
 
     header, summary = plan.header, plan.summary
@@ -42,16 +41,16 @@ def explain(plan: Plan) -> None:
     for count, word, note in lines:
         if count:
             say(f"  {word:<9}{number(count, 'key'):>14}  {note}")
-    same_content = rewritten(plan)
-    if same_content:
-        say(f"  {'':<9}{number(same_content, 'key'):>14}  {REWRITTEN}")
+    if summary.same_content:
+        same = THERE_ALREADY if str(header.destination) else REWRITTEN
+        say(f"  {'':<9}{number(summary.same_content, 'key'):>14}  {same}")
     if summary.changes:
         say(f"  {'cost':<9}{number(summary.requests, 'request'):>14}  {size(summary.added_bytes)} of storage added")
-    if summary.hidden and isinstance(header.destination, ToFolder):
-        lost = "is lost" if summary.hidden == 1 else "are lost"
-        files = number(summary.hidden, "file")
-        say(f"  warning: {files} ({size(summary.hidden_bytes)}) will be overwritten and {lost}", "yellow")
-    elif summary.hidden:
+    if summary.overwritten:
+        lost = "is lost" if summary.overwritten == 1 else "are lost"
+        files = number(summary.overwritten, "file")
+        say(f"  warning: {files} ({size(summary.overwritten_bytes)}) will be overwritten and {lost}", "yellow")
+    if summary.hidden:
         stays = "stays as an older version" if summary.hidden == 1 else "stay as older versions"
         say(f"  {number(summary.hidden, 'key')} current now ({size(summary.hidden_bytes)}) {stays}: nothing is lost")
     _models(header)
@@ -88,15 +87,6 @@ def holders(plan: Plan) -> None:
         say(f"    {printable(what)}", "dim")
 
 
-def rewritten(plan: Plan) -> int:
-    """Keys that are kept though another version stands there now than at T, because the content is the same."""
-    from artifact_store.restore.plan import Action
-
-    if not plan.summary.counts[Action.KEEP] or str(plan.header.destination):
-        return 0
-    return sum(step.reason in SAME_CONTENT for _, step in plan.numbered(Action.KEEP))
-
-
 def scope(plan: Plan) -> Scope:
     """What the plan is about."""
     return Scope(plan.header.bucket, plan.header.prefix, plan.header.raw)
@@ -116,6 +106,9 @@ def of_plan(plan: Plan) -> dict[str, Any]:
         "added_bytes": summary.added_bytes,
         "hidden": summary.hidden,
         "hidden_bytes": summary.hidden_bytes,
+        "overwritten": summary.overwritten,
+        "overwritten_bytes": summary.overwritten_bytes,
+        "same_content": summary.same_content,
         "requests": summary.requests,
         "flags": {flag.value: count for flag, count in summary.flagged.items()},
         "models": [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -18,12 +19,17 @@ from artifact_store.components.engine import guarded
 from artifact_store.components.key import EncryptionKey
 
 SERVICES = ("backup.amazonaws.com", "events.amazonaws.com")
-EVENTS: Mapping[str, tuple[str, Mapping[str, Sequence[str]]]] = {
-    "backup-job": ("Backup Job State Change", {"state": ("ABORTED", "EXPIRED", "FAILED", "PARTIAL")}),
-    "copy-job": ("Copy Job State Change", {"state": ("FAILED", "PARTIAL")}),
-    "restore-job": ("Restore Job State Change", {"status": ("ABORTED", "FAILED")}),
-    "continuous-backup": ("Recovery Point State Change", {"status": ("EXPIRED", "PARTIAL", "STOPPED")}),
+EVENTS: Mapping[str, tuple[str, Mapping[str, Sequence[Any]]]] = {
+    "backup-job": ("Backup Job State Change", {"state": ["ABORTED", "EXPIRED", "FAILED", "PARTIAL"]}),
+    "backup-job-issues": (
+        "Backup Job State Change",
+        {"state": ["COMPLETED"], "statusMessage": [{"exists": True}]},
+    ),
+    "copy-job": ("Copy Job State Change", {"state": ["FAILED", "PARTIAL"]}),
+    "restore-job": ("Restore Job State Change", {"status": ["ABORTED", "FAILED"]}),
+    "continuous-backup": ("Recovery Point State Change", {"status": ["EXPIRED", "PARTIAL", "STOPPED"]}),
 }
+"""A completed job with a message is one "Completed with issues" (AWS Backup guide, eventbridge)."""
 
 
 class Alerts(pulumi.ComponentResource):

@@ -55,7 +55,8 @@ class EncryptionKey(pulumi.ComponentResource):
             name=f"alias/{pulumi.get_project()}-{pulumi.get_stack()}-{name}",
             target_key_id=key.id,
             region=region,
-            opts=pulumi.ResourceOptions(parent=self),
+            # Nothing is lost with a name; protected, it would keep its key from leaving the program.
+            opts=pulumi.ResourceOptions(parent=self, protect=False),
         )
         self.arn = key.arn
         self.register_outputs({"arn": self.arn})

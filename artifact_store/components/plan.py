@@ -12,8 +12,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from artifact_store import design
-from artifact_store import rules as aws_rules
+from artifact_store import design, rules
 from artifact_store.components.engine import guarded
 
 
@@ -27,7 +26,7 @@ class BackupPlan(pulumi.ComponentResource):
         name: str,
         *,
         plan_name: str,
-        rules: Sequence[design.Rule],
+        plan_rules: Sequence[design.Rule],
         vault: pulumi.Input[str],
         copy_vault_arn: pulumi.Input[str] | None,
         bucket_arn: pulumi.Input[str],
@@ -40,9 +39,9 @@ class BackupPlan(pulumi.ComponentResource):
         plan = aws.backup.Plan(
             name,
             name=plan_name,
-            rules=[_rule(rule, vault, copy_vault_arn) for rule in rules],
+            rules=[_rule(rule, vault, copy_vault_arn) for rule in plan_rules],
             opts=pulumi.ResourceOptions(
-                parent=self, hooks=pulumi.ResourceHookBinding(before_update=[_history_kept(name, rules)])
+                parent=self, hooks=pulumi.ResourceHookBinding(before_update=[_history_kept(name, plan_rules)])
             ),
         )
         aws.backup.Selection(
@@ -58,13 +57,13 @@ class BackupPlan(pulumi.ComponentResource):
         self.register_outputs({"planId": self.plan_id})
 
 
-def _history_kept(name: str, rules: Sequence[design.Rule]) -> pulumi.ResourceHook:
+def _history_kept(name: str, plan_rules: Sequence[design.Rule]) -> pulumi.ResourceHook:
     """Warns, at preview already, of a change that ends the continuous backup: only the engine knows the past."""
-    field = next((rule.field for rule in rules if rule.continuous), "")
+    field = next((rule.field for rule in plan_rules if rule.continuous), "")
 
     def warn(change: pulumi.ResourceHookArgs) -> None:
         before, after = (_continuous_days(inputs or {}) for inputs in (change.old_inputs, change.new_inputs))
-        for problem in aws_rules.history_kept(before, after, field):
+        for problem in rules.history_kept(before, after, field):
             pulumi.log.warn(problem.line)
 
     return pulumi.ResourceHook(f"{name}-history-kept", warn, pulumi.ResourceHookOptions(on_dry_run=True))

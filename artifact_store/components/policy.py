@@ -152,5 +152,5 @@ def topic(arn: str, services: Sequence[str]) -> dict[str, Any]:
     )
 
 
-def event_pattern(detail_type: str, detail: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    return {"source": ["aws.backup"], "detail-type": [detail_type], "detail": {k: list(v) for k, v in detail.items()}}
+def event_pattern(detail_type: str, detail: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    return {"source": ["aws.backup"], "detail-type": [detail_type], "detail": dict(detail)}

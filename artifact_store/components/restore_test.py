@@ -6,6 +6,9 @@ where buckets have none (AWS Backup guide, restore-testing-inferred-metadata).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pulumi
 import pulumi_aws as aws
 
@@ -13,6 +16,13 @@ from artifact_store import design
 
 
 class RestoreTest(pulumi.ComponentResource):
+    """`depends_on`: what must exist before the first test (the role's policies)."""
+
+    @classmethod
+    def by_config(cls, name: str, args: design.RestoreTest | None, **inputs: Any) -> RestoreTest | None:
+        """None where config wants no tests."""
+        return None if args is None else cls(name, args, **inputs)
+
     def __init__(
         self,
         name: str,
@@ -21,6 +31,7 @@ class RestoreTest(pulumi.ComponentResource):
         vault_arn: pulumi.Input[str],
         bucket_arn: pulumi.Input[str],
         role_arn: pulumi.Input[str],
+        depends_on: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("artifact-store:index:RestoreTest", name, None, opts)
@@ -48,6 +59,6 @@ class RestoreTest(pulumi.ComponentResource):
             protected_resource_arns=[bucket_arn],
             restore_metadata_overrides={"restoreACLs": "false"},
             validation_window_hours=args.validation_window_hours,
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(depends_on)),
         )
         self.register_outputs({})

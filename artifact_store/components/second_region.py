@@ -6,6 +6,9 @@ must be in the vault's own Region and failed copies are reported where they star
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TypeAlias
+
 import pulumi
 
 from artifact_store import design
@@ -13,9 +16,21 @@ from artifact_store.components.engine import guarded
 from artifact_store.components.vault import BackupVault
 
 
+@dataclass(frozen=True)
+class NoSecondRegion:
+    """What stands where config wants no copies."""
+
+    vault: None = None
+    arn: None = None
+
+
 class SecondRegion(pulumi.ComponentResource):
     vault: pulumi.Output[str]
     arn: pulumi.Output[str]
+
+    @classmethod
+    def by_config(cls, name: str, args: design.Vault, *, region: str | None, protected: bool) -> Copies:
+        return NoSecondRegion() if region is None else cls(name, args, region=region, protected=protected)
 
     def __init__(
         self,
@@ -32,3 +47,6 @@ class SecondRegion(pulumi.ComponentResource):
         )
         self.vault, self.arn = vault.vault, vault.arn
         self.register_outputs({"vault": self.vault, "arn": self.arn})
+
+
+Copies: TypeAlias = SecondRegion | NoSecondRegion

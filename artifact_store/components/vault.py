@@ -8,7 +8,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
-from artifact_store import design
+from artifact_store import design, rules
 from artifact_store.components import policy
 from artifact_store.components.engine import guarded
 from artifact_store.components.key import EncryptionKey
@@ -18,6 +18,21 @@ NOTIFIED = ("S3_BACKUP_OBJECT_FAILED", "S3_RESTORE_OBJECT_FAILED")
 continuous backups come by EventBridge: the events of failed jobs are deprecated here and send nothing (AWS Backup API
 reference, PutBackupVaultNotifications), and providers refuse CONTINUOUS_BACKUP_INTERRUPTED
 (hashicorp/terraform-provider-aws#43157)."""
+
+
+def _points_kept(name: str, args: design.Vault) -> pulumi.ResourceHookBinding | None:
+    """Warns, at preview already, of a change that deletes the recovery points of a throw-away vault; in a protected
+    stack the engine refuses it. Bound to the component: a replaced vault has no hook that knows both sides."""
+    if not args.force_destroy:
+        return None
+
+    def warn(change: pulumi.ResourceHookArgs) -> None:
+        before, after = ((inputs or {}).get("encryption") for inputs in (change.old_inputs, change.new_inputs))
+        for problem in rules.points_kept(before, after, "vault.encryption"):
+            pulumi.log.warn(problem.line)
+
+    hook = pulumi.ResourceHook(f"{name}-points-kept", warn, pulumi.ResourceHookOptions(on_dry_run=True))
+    return pulumi.ResourceHookBinding(before_update=[hook])
 
 
 class BackupVault(pulumi.ComponentResource):
@@ -36,7 +51,9 @@ class BackupVault(pulumi.ComponentResource):
         topic_arn: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("artifact-store:index:BackupVault", name, None, guarded(opts, protected))
+        encryption = {"encryption": "customer" if args.customer_key else "aws"}
+        own = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(hooks=_points_kept(name, args)))
+        super().__init__("artifact-store:index:BackupVault", name, encryption, guarded(own, protected))
         # A side resource is keyed by the vault's name: created before the old one is deleted, it would be deleted with
         # it. For the lock that means an unlocked vault.
         keyed = pulumi.ResourceOptions(parent=self, delete_before_replace=True)

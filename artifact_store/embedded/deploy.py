@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from artifact_store.config import PROJECT
 from artifact_store.embedded.cloud import EmbeddedAws
 
 if TYPE_CHECKING:
     from pulumi.automation import Stack
 
 PASSPHRASE = "embedded"
-PROJECT = "artifact-store"
 
 
 @dataclass

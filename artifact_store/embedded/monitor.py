@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-import yaml
 from google.protobuf import json_format
 from pulumi.runtime import mocks, settings
 from pulumi.runtime.stack import run_in_stack
 
-from artifact_store.config import PROJECT
+from artifact_store.config import PROJECT, engine_text, stack_values
 from artifact_store.embedded import table
 from artifact_store.embedded.cloud import EmbeddedAws
 from artifact_store.embedded.deploy import program
@@ -89,20 +88,15 @@ def run(project: Path, stack: str, aws: EmbeddedAws) -> tuple[Props, int]:
 
 
 def stack_config(project: Path, stack: str) -> dict[str, str]:
-    """What the engine would hand to the program: the stack file's values over the project file's defaults, objects as
-    JSON. Raises ConfigError where there is no such stack, or a value is encrypted."""
-    path = project / f"Pulumi.{stack}.yaml"
-    if not path.is_file():
-        raise ConfigError([f"stack {stack!r}: {path.name} does not exist"])
-    declared = (yaml.safe_load((project / "Pulumi.yaml").read_text(encoding="utf-8")) or {}).get("config") or {}
-    values = {f"{PROJECT}:{k}": d["default"] for k, d in declared.items() if isinstance(d, dict) and "default" in d}
-    values |= (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("config") or {}
+    """What the engine would hand to the program. Raises ConfigError where there is no such stack, or a value is
+    encrypted."""
+    values = stack_values(project, stack)
     secret = [key for key, value in values.items() if '"secure"' in json.dumps(value)]
     if secret:
         raise ConfigError(
             [f"stack {stack}: {key}: is encrypted, and only the Pulumi engine can decrypt" for key in secret]
         )
-    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items() if v is not None}
+    return {key: engine_text(value) for key, value in values.items() if value is not None}
 
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"

@@ -158,7 +158,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
-        self.shapes: dict[int, tuple[int, int]] = {}  # by id: only of those that hold containers
+        self.shapes: dict[int, tuple[int, int]] = {}  # by id: only of those that are not bare
         self.closed: set[int] = set()  # ids stay true: no operation drops a container
         self.made = 0
 
@@ -183,12 +183,12 @@ class _Machine:
 
     def hold(self, parent: Any, children: Sequence[Any], shape: tuple[int, int] | None = None) -> None:
         """Note that these, too, now lie in the container. shape: its depth and expanded size without them."""
-        depth, weight = shape or self.shapes.get(id(parent)) or (1, self.flat(parent))
+        depth, weight = shape or self.shapes.get(id(parent)) or _bare(parent)
         for child in children:
-            if not isinstance(child, _CONTAINERS):
+            if type(child) not in _CONTAINERS:
                 weight += 1
                 continue
-            below, expanded = self.shapes.get(id(child)) or (1, self.flat(child))
+            below, expanded = self.shapes.get(id(child)) or _bare(child)
             depth = max(depth, below + 1)
             weight += expanded
             if not isinstance(child, tuple):
@@ -199,15 +199,8 @@ class _Machine:
             raise PickleRefused(f"is nested more than {MOST_NESTED} deep")
         if weight > MOST_EXPANDED:
             raise PickleRefused(f"grows to more than {MOST_EXPANDED:,} values when what it shares is counted each time")
-        if depth > 1:
+        if depth > (2 if isinstance(parent, Record) else 1):
             self.shapes[id(parent)] = depth, weight
-
-    @staticmethod
-    def flat(container: Any) -> int:
-        """The values met in one that holds no containers, itself included."""
-        if isinstance(container, Record):
-            return 2
-        return 1 + len(container) * (2 if isinstance(container, dict) else 1)
 
     def take(self) -> Any:
         if self.marks and len(self.stack) <= self.marks[-1]:
@@ -229,7 +222,17 @@ class _Machine:
         self.put(Name(dotted))
 
 
-_CONTAINERS: Final = (tuple, list, dict, Record)
+def _bare(container: Any) -> tuple[int, int]:
+    """Depth and expanded size of one that holds no containers, but for a record's arguments and state."""
+    if type(container) not in _CONTAINERS:
+        return 0, 1
+    if isinstance(container, Record):
+        return 2, 1 + _bare(container.args)[1] + _bare(container.state)[1]
+    return 1, 1 + len(container) * (2 if isinstance(container, dict) else 1)
+
+
+_CONTAINERS: Final = frozenset({tuple, list, dict, Record})
+_KEYS: Final = frozenset({str, int, bool, Record})
 
 
 def _nothing(_machine: _Machine, _argument: Any) -> None:
@@ -292,10 +295,9 @@ def _set_in(machine: _Machine, values: list[Any]) -> None:
     if not isinstance(target, dict) or len(values) % 2:
         raise PickleRefused(f"sets {len(values):,} keys and values in {type(target).__name__}")
     keys = values[::2]
-    for key in keys:
-        # The hash of a tuple walks all it holds: exponential where its parts are shared.
-        if not isinstance(key, str | int | Record):
-            raise PickleRefused(f"has {type(key).__name__} as a key; text, numbers and records are read")
+    # The hash of a tuple walks all it holds: exponential where its parts are shared.
+    if other := {*map(type, keys)} - _KEYS:
+        raise PickleRefused(f"has {min(kind.__name__ for kind in other)} as a key; text, numbers and records are read")
     machine.hold(target, values)
     target.update(zip(keys, values[1::2], strict=True))
 
@@ -339,7 +341,7 @@ def _call(machine: _Machine, _argument: Any) -> None:
     if callee.dotted == "collections.OrderedDict" and not args:
         machine.make({})
     else:
-        machine.make(Record(callee.dotted, args), (args,))
+        machine.make(Record(callee.dotted, args), (args,) if id(args) in machine.shapes else ())
 
 
 def _build(machine: _Machine, _argument: Any) -> None:

@@ -3,13 +3,14 @@
 Owns the split of the key space and the paging. A range of keys is listed by Prefix, never from a bare key marker: some
 servers lose or repeat keys there, while a prefix and both markers of a page are right on all that were tried.
 
-A listing starts as one range. Whenever pages are waited for and a range turns out to hold more than it has shown, the
-rest of it is cut into smaller ones: by the common prefixes of the next "/", or, where keys do not tell folders, by the
-next character. Keys come out in UTF-8 byte order, each once; what is read ahead is bounded.
+A listing starts as one range. Whenever a request could be sent and there is no range left to ask for, the rest of one
+that is being read is cut into smaller ones: by the common prefixes of the next "/", or, where keys do not tell folders,
+by the next character. Keys come out in UTF-8 byte order, each once; what is read ahead is bounded.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -38,14 +39,15 @@ class History:
         return self.entries if self.interleaved else by_time(self.entries)
 
 
-SPLIT_AFTER_PAGES = 3
-"""A range is cut only when it has proved long: short listings cost no request more than one after the other."""
 SPLIT_POINTS = 32
 """Most pieces a range is cut into at once."""
-PAGES_A_PIECE = 3
+PAGES_A_PIECE = 2
 """What a piece should hold at least: it costs a request of its own, and one more for what lies behind it."""
-PAGES_AHEAD = 128
-"""Pages held before they are asked for, about 60 MB."""
+BLIND_AFTER_PAGES = 4
+"""Without folders a range is cut by guessing, which costs requests for nothing: only when it has proved long."""
+ENTRIES_AHEAD = 32_000
+"""Entries held or asked for before they are wanted, about 11 MB: reading the XML of so many takes longer than waiting
+for the answers."""
 HINT_LEVELS = 6
 """Folders, counted from the deepest, that are asked for their siblings when a range is cut."""
 GUESS_DEPTH = 24
@@ -77,8 +79,9 @@ class _Range:
     """A stretch of the key space: keys below `prefix`, after the markers, up to `until` (None: to the prefix's end).
 
     before: the range to the left, from whose end this one starts where it has no markers of its own (`after_before`).
-    skip: the key of those markers, listed to its end before. pages: read and not yet given out. last: key and version
-    id of the last entry read. beyond: the first key seen at or after `until`, once done.
+    skip: the key of those markers, listed to its end before. hints: prefixes known to lie in it. pages: read and not
+    yet given out, with `held` entries. last, last_page: key and version id of the last entry read, and its page.
+    beyond: the first key seen at or after `until`, once done.
     """
 
     prefix: str
@@ -89,12 +92,16 @@ class _Range:
     version_id_marker: str = ""
     skip: str | None = None
     size: int = 1000
+    hints: list[str] = field(default_factory=list)
     pages: deque[VersionPage] = field(default_factory=deque)
     read: int = 0
-    next_split: int = SPLIT_AFTER_PAGES
+    next_split: int = 1
+    held: int = 0
     busy: bool = False
+    cutting: bool = False
     done: bool = False
     last: tuple[str, str] | None = None
+    last_page: VersionPage | None = None
     beyond: str | None = None
 
 
@@ -104,8 +111,7 @@ class _Listing:
     def __init__(self, s3: Server, bucket: str, prefix: str) -> None:
         self._s3, self._bucket = s3, bucket
         self._ranges: list[_Range] = [_Range(prefix)]
-        self._held = 0
-        self._to_split: deque[tuple[_Range, VersionPage]] = deque()
+        self._page, self._seen = 1000, False
         self._finished = False
 
     def histories(self) -> Iterator[History]:
@@ -127,8 +133,9 @@ class _Listing:
         unfinished: History | None = None
         while True:
             while front.pages:
-                self._held -= 1
-                for history in _grouped(front.pages.popleft()):
+                page = front.pages.popleft()
+                front.held -= len(page.entries)
+                for history in _grouped(page):
                     if unfinished is not None and unfinished.key == history.key:
                         whole = unfinished.interleaved and history.interleaved
                         unfinished = History(history.key, unfinished.entries + history.entries, whole)
@@ -150,15 +157,22 @@ class _Listing:
             yield self._next_job()
 
     def _next_job(self) -> Job[None] | None:
-        if self._to_split:
-            return self._split_job(*self._to_split.popleft())
-        for index, one in enumerate(self._ranges):
-            if index and self._held >= PAGES_AHEAD:
-                return None
+        ahead = 0
+        long: _Range | None = None
+        for one in self._ranges:
             if not (one.busy or one.done) and self._may_start(one):
                 one.busy = True
                 return self._page_job(one)
-        return None
+            if long is None and not (one.done or one.cutting) and one.last and one.read >= one.next_split:
+                long = one
+            # What is held behind a range must not keep it from being read: it is needed first.
+            ahead += one.held + (self._page if one.busy else 0)
+            if ahead >= ENTRIES_AHEAD:
+                break
+        if long is None:
+            return None
+        long.cutting, long.next_split = True, long.read * 2
+        return self._split_job(long)
 
     def _may_start(self, one: _Range) -> bool:
         """Whether it is known where the range starts; it may turn out to be empty without being asked for."""
@@ -195,35 +209,58 @@ class _Listing:
         if not page.is_truncated:
             one.done = True
         one.key_marker, one.version_id_marker = page.next_key_marker, page.next_version_id_marker
+        if page.entries:
+            self._page = max(len(page.entries), self._page if self._seen else 0)
+            self._seen = True
         if entries:
             last = entries[-1] if page.interleaved else max(entries, key=lambda e: (e.key, -e.last_modified))
             one.last = last.key, last.version_id
-            kept = replace(page, entries=entries)
-            one.pages.append(kept)
-            self._held += 1
-            if not one.done and one.read >= one.next_split:
-                one.next_split = one.read * 2
-                self._to_split.append((one, kept))
+            one.last_page = replace(page, entries=entries)
+            one.pages.append(one.last_page)
+            one.held += len(entries)
 
-    def _split_job(self, one: _Range, page: VersionPage) -> Job[None]:
-        """Ask the folders on the way to where the range has come for their later siblings, and cut the range there."""
+    def _split_job(self, one: _Range) -> Job[None]:
+        """Cut the rest of a range at folders known to lie in it; else ask the folders on the way to where it has come
+        for their later siblings; else guess."""
+        page = one.last_page
+        assert page is not None  # noqa: S101 - only a range that was read from is cut
+        points, hints = self._usable(one, one.hints), one.hints
+        if not points:
+            hints = yield from self._siblings(one)
+            points = self._usable(one, hints)
+        pieces = min(SPLIT_POINTS, int(pages_left(page, points) / PAGES_A_PIECE))
+        if not points and one.read >= BLIND_AFTER_PAGES:
+            points = hints = yield from self._guessed(one, page)
+            points = self._usable(one, points)
+            pieces = min(SPLIT_POINTS, len(points))
+        if points and pieces:
+            step = -(-len(points) // pieces)
+            self._cut(one, points[::step], hints, probe=step == 1)
+        elif not points and one.read < BLIND_AFTER_PAGES:
+            one.next_split = BLIND_AFTER_PAGES
+        one.cutting = False
+
+    def _siblings(self, one: _Range) -> Job[list[str]]:
         if one.done or one.last is None:
-            return
+            return []
         key, version_id = one.last
         levels = [one.prefix] + [key[: i + 1] for i, c in enumerate(key) if c == "/" and i >= len(one.prefix)]
         asks: list[Operation] = [
             ListVersions(self._bucket, level, "/", key, version_id) for level in levels[-HINT_LEVELS:]
         ]
         found: list[VersionPage] = yield asks
-        hints = {prefix for answer in found for prefix in answer.common_prefixes}
-        points = self._usable(one, hints)
-        pieces = int(pages_left(page, points) / PAGES_A_PIECE)
-        if not points:
-            points = self._usable(one, guesses(page, levels[-1]))
-            pieces = 2 * one.read
-        step = -(-len(points) // max(1, min(pieces, SPLIT_POINTS)))
-        if points and pieces:
-            self._cut(one, points[::step], probe=step == 1)
+        return sorted({prefix for answer in found for prefix in answer.common_prefixes})
+
+    def _guessed(self, one: _Range, page: VersionPage) -> Job[list[str]]:
+        """Those of the guesses below which there is something."""
+        if one.done or one.last is None:
+            return []
+        folder = one.last[0][: one.last[0].rfind("/") + 1]
+        likely = self._usable(one, guesses(page, folder))
+        if not likely:
+            return []
+        found: list[VersionPage] = yield [ListVersions(self._bucket, guess, "", "", "", 1) for guess in likely]
+        return [guess for guess, answer in zip(likely, found, strict=True) if answer.entries]
 
     def _usable(self, one: _Range, hints: Iterable[str]) -> list[str]:
         """The prefixes that lie wholly in what the range has still to list, in order."""
@@ -239,10 +276,11 @@ class _Listing:
             and (one.until is None or (_less(hint, one.until) and not one.until.startswith(hint)))
         )
 
-    def _cut(self, one: _Range, points: list[str], *, probe: bool) -> None:
+    def _cut(self, one: _Range, points: list[str], hints: list[str], *, probe: bool) -> None:
         """`one` goes on to the first point; each point is listed by its prefix, and so is what lies between two.
 
-        probe: there is likely nothing between two points, so no more than one entry is asked for at first.
+        hints: what is known to lie in the range, points among it. probe: there is likely nothing between two points, so
+        no more than one entry is asked for at first.
         """
         at = self._ranges.index(one)
         pieces: list[_Range] = []
@@ -252,6 +290,8 @@ class _Listing:
             until = points[index + 1] if index + 1 < len(points) else old_until
             inside = _Range(point, before=left)
             between = _Range(one.prefix, until=until, before=inside, after_before=True, size=1 if probe else 1000)
+            # Those below the point lie in `inside`, and are left out where `between` is cut.
+            between.hints = hints[bisect_right(hints, point) : bisect_left(hints, until) if until else None]
             pieces += [inside, between]
             left = between
         if at + 1 < len(self._ranges) and self._ranges[at + 1].before is one:

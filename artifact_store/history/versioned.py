@@ -22,9 +22,14 @@ def clock(s3: Server, bucket: str) -> float:
     had versioning, and S3Error.
     """
     versioning: BucketVersioning = s3.call(GetBucketVersioning(bucket))
+    check_versioned(bucket, versioning)
+    return versioning.server_time or time.time()
+
+
+def check_versioned(bucket: str, versioning: BucketVersioning) -> None:
+    """Refuse a bucket that never kept versions. Pure; raises Refused."""
     if versioning.status not in ("Enabled", "Suspended"):
         raise Refused(
             f"bucket {bucket} never had versioning enabled, so it keeps no former versions to restore; "
             "enable versioning now so that the next accident can be undone"
         )
-    return versioning.server_time or time.time()

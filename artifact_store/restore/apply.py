@@ -23,6 +23,7 @@ from artifact_store.restore.journal import Journal
 from artifact_store.restore.models import REMOVAL_RANKS, Order, removal_rank
 from artifact_store.restore.plan import KEYS_A_DELETE, Action, Step
 from artifact_store.restore.planfile import Plan
+from artifact_store.restore.wording import counted
 from artifact_store.restore.writes import Kind, Numbered, Outcome, Writes
 from artifact_store.s3.operations import BucketVersioning, GetBucketVersioning, Job, RestoreObject
 from artifact_store.s3.server import Server
@@ -95,8 +96,8 @@ class Report:
         bad = self.failed + self.conflicts
         if bad:
             raise KeysFailed(
-                f"{len(self.failed)} keys failed and {len(self.conflicts)} were changed by someone else meanwhile; "
-                f"{self.written + self.already} are done; apply again to finish",
+                f"{counted(len(self.failed), 'key')} failed (apply again to finish) and {len(self.conflicts):,} were "
+                f"changed by someone else meanwhile (plan again for these); {self.written + self.already:,} are done",
                 bad,
             )
 
@@ -122,7 +123,7 @@ def apply(
         return _thaw(s3, plan, options)
     if archived:
         raise Refused(
-            f"{archived} versions lie in an archive class and cannot be copied yet; have S3 restore them (--thaw, "
+            f"{counted(archived, 'version')} in an archive class cannot be copied yet; have S3 restore them (--thaw, "
             f"{wait_for(options.thaw_tier)}) and plan again after that, or leave them out (--exclude)"
         )
     if isinstance(plan.header.destination, InPlace):

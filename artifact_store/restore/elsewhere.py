@@ -6,14 +6,16 @@ Owns the pairing of what is to be written with what stands there, and refuses to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from artifact_store.errors import Refused
-from artifact_store.history.state import KeyState, by_time
+from artifact_store.history.state import KeyState
 from artifact_store.restore.destination import ToBucket, ToFolder
 from artifact_store.restore.folder import Names, folds_case, standing
 from artifact_store.restore.plan import Action, PlanOptions, Reason, Step, decide_elsewhere, decide_file
 from artifact_store.restore.settling import settle_files, settle_versions
+from artifact_store.restore.wording import NAMED, counted, listed, shortened
 from artifact_store.s3.operations import BucketVersioning, Entry, GetBucketVersioning
 from artifact_store.s3.server import Server
 
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
     from artifact_store.history.scope import Scope
 
 T = TypeVar("T")
-
-NAMED = 5
-"""Keys named in a refusal."""
 
 
 def to_bucket(
@@ -41,9 +40,10 @@ def to_bucket(
     if differing.count:
         there: BucketVersioning = s3.call(GetBucketVersioning(destination.bucket))
         if there.status != "Enabled":
+            keys = counted(differing.count, "key")
             raise Refused(
-                f"bucket {destination.bucket} keeps no former versions, so writing over {differing.count} keys that "
-                "differ would destroy them; enable its versioning, or name an empty prefix"
+                f"bucket {destination.bucket} keeps no former versions, so writing over {keys} would destroy what is "
+                "there; enable its versioning, or name an empty prefix"
             )
 
 
@@ -72,32 +72,46 @@ def to_folder(
     """The steps that write files. Raises Refused where names cannot be files, or files that differ exist."""
     root = destination.path
     if root.exists() and not root.is_dir():
-        raise Refused(f"{root} is no folder")
-    names = Names(root, folds_case(root))
-    faults: list[str] = []
+        raise Refused(f"{root} is a file, and no folder to restore into; name a folder")
+    files = _Files(scope, root)
+    differing = _Differing(options, f"in {root}")
+    yield from differing.watch(settle_files(s3, scope.bucket, root, files.steps(states)))
+    files.refuse_faults()
 
-    def steps() -> Iterator[Step]:
+
+class _Files:
+    """The steps that write files, and the keys that cannot be files."""
+
+    def __init__(self, scope: Scope, root: Path) -> None:
+        self.scope, self.root, self.names = scope, root, Names(root, folds_case(root))
+        self.faults: list[str] = []
+        self.count = 0
+
+    def steps(self, states: Iterator[KeyState]) -> Iterator[Step]:
+        """None after the first key that cannot be a file, since then nothing will be written."""
         for state in states:
             if state.then is None:
                 continue
-            target = scope.relative(state.key)
-            fault = names.add(target)
+            target = self.scope.relative(state.key)
+            fault = self.names.add(target, in_order=state.key.startswith(self.scope.root))
             if not fault and target.endswith("/") and state.then.size:
                 fault = "is a folder's name but has content"
             if fault:
-                faults.append(f"{state.key!r} {fault}")
-            elif not faults:
-                step = decide_file(state, target, standing(root / target))
+                self.count += 1
+                if len(self.faults) < NAMED:
+                    self.faults.append(f"{shortened(state.key)} {fault}")
+            elif not self.count:
+                step = decide_file(state, target, standing(self.root / target))
                 if step is not None:
                     yield step
 
-    differing = _Differing(options, f"in {root}")
-    yield from differing.watch(settle_files(s3, scope.bucket, root, steps()))
-    if faults:
-        raise Refused(
-            f"{len(faults)} keys cannot be files in {root}, so nothing was planned; leave them out (--exclude) or "
-            f"restore to a bucket: {'; '.join(faults[:NAMED])}{'; …' if len(faults) > NAMED else ''}"
-        )
+    def refuse_faults(self) -> None:
+        """Raises Refused where there are any."""
+        if self.count:
+            raise Refused(
+                f"{counted(self.count, 'key')} cannot be files in {self.root}, so nothing was planned; leave them out "
+                f"(--exclude) or restore to a bucket: {listed(self.faults, self.count, '; ')}"
+            )
 
 
 def paired(
@@ -125,7 +139,7 @@ def paired(
 
 def current_entry(history: History) -> Entry | None:
     """The version or marker that is current."""
-    entries = history.entries if history.interleaved else by_time(history.entries)
+    entries = history.ordered()
     return entries[0] if entries else None
 
 
@@ -141,10 +155,10 @@ class _Differing:
             if step.action is not Action.KEEP and step.reason is Reason.CHANGED:
                 self.count += 1
                 if len(named) < NAMED:
-                    named.append(repr(step.target))
+                    named.append(shortened(step.target))
             yield step
         if self.count and not self.options.overwrite:
             raise Refused(
-                f"{self.count} keys exist {self.where} with other content and would be written over; allow it "
-                f"(--overwrite) or name another place: {', '.join(named)}{', …' if self.count > NAMED else ''}"
+                f"{counted(self.count, 'key')} exist {self.where} with other content and would be written over; allow "
+                f"it (--overwrite) or name another place: {listed(named, self.count)}"
             )

@@ -75,35 +75,53 @@ def name_fault(target: str, root: Path) -> str:
 
 @dataclass(slots=True)
 class Names:
-    """The names of one restore, to find those that cannot stand beside each other."""
+    """The names of one restore, to find those that cannot stand beside each other.
+
+    Names come in byte order, so a file system that tells cases apart needs no memory of more than the files whose names
+    the present one begins with. One that folds cases needs to know them all. open: such files, the shortest first.
+    alone: names out of order, of which there are few.
+    """
 
     root: Path
     folds_case: bool
+    open: list[str] = field(default_factory=list)
+    alone: set[str] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
 
-    def add(self, target: str) -> str:
+    def add(self, target: str, *, in_order: bool = True) -> str:
         """Take a name in. Returns why it cannot be, "" where it can."""
         fault = name_fault(target, self.root)
         if fault:
             return fault
-        parts = self._fold(target.removesuffix("/")).split("/")
-        parents = ["/".join(parts[:count]) for count in range(1, len(parts))]
-        name = "/".join(parts)
-        if any(parent in self.files for parent in parents):
-            return "lies below a name that is a file too"
-        if target.endswith("/"):
-            if name in self.files:
-                return "is a file and a folder"
-            parents.append(name)
-        elif name in self.folders:
-            return "is a file and a folder"
-        elif name in self.files:
-            return "differs from another name only by case or by Unicode form"
-        else:
-            self.files.add(name)
-        self.folders.update(parents)
+        name = self._fold(target.removesuffix("/"))
+        parents = _parents(name)
+        is_folder = target.endswith("/")
+        while in_order and self.open and not name.startswith(self.open[-1]):
+            self.open.pop()
+        clash = self._clash(name, parents, is_folder=is_folder)
+        if clash:
+            return clash
+        if not in_order:
+            self.alone.add(name)
+        elif self.folds_case:
+            self.folders.update([*parents, name] if is_folder else parents)
+            if not is_folder:
+                self.files.add(name)
+        elif not is_folder:
+            self.open.append(name)
         return self._blocked(target)
+
+    def _clash(self, name: str, parents: list[str], *, is_folder: bool) -> str:
+        files = (self.files, self.alone, self.open)
+        if any(parent in found for parent in parents for found in files):
+            return "lies below a name that is a file too"
+        taken = any(name in found for found in files)
+        if (is_folder and taken) or (not is_folder and name in self.folders):
+            return "is a file and a folder"
+        if taken:
+            return "differs from another name only by case or by Unicode form" if self.folds_case else "is there twice"
+        return ""
 
     def _fold(self, target: str) -> str:
         return unicodedata.normalize("NFC", target).casefold() if self.folds_case else target
@@ -127,6 +145,11 @@ class Names:
         if stat.S_ISDIR(found.st_mode) != wants_folder:
             return f"needs a {'folder' if wants_folder else 'file'} where {path} is something else"
         return ""
+
+
+def _parents(name: str) -> list[str]:
+    """The folders a name lies in, the outermost first."""
+    return [name[:index] for index, char in enumerate(name) if char == "/"]
 
 
 def folds_case(folder: Path) -> bool:

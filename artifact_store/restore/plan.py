@@ -51,6 +51,10 @@ class Reason(StrEnum):
     ARCHIVED = "archived"
 
 
+SAME_CONTENT = frozenset({Reason.SAME_ETAG, Reason.SAME_CHECKSUM, Reason.SAME_BYTES})
+"""Reasons to keep what is another version than the one at T."""
+
+
 @dataclass(frozen=True, slots=True)
 class Current:
     """What stands at the place to be written, as the plan saw it."""
@@ -116,23 +120,46 @@ KEYS_A_DELETE = 1000
 """Most lines of one DeleteObjects request (S3 API reference, "DeleteObjects")."""
 
 
+PROBE = 2
+"""Requests to learn whether a server obeys conditions, before the first copy and before the first delete."""
+
+NUMBERS = (
+    "copied_bytes",
+    "hidden",
+    "hidden_bytes",
+    "overwritten",
+    "overwritten_bytes",
+    "same_content",
+    "thaw_bytes",
+    "write_requests",
+    "delete_lines",
+    "marker_lines",
+)
+
+
 @dataclass(slots=True)
 class Summary:
     """What a plan comes to. copied_bytes are read and written, and are what the storage grows by.
 
-    hidden: keys whose present content will no longer be current (its version stays), with their bytes.
-    thaw_bytes: bytes in archive classes that must be thawed first. written_requests: copies and the like, one a key.
-    delete_lines: keys and markers to delete, of which 1,000 go into a request. flagged: keys per flag; samples: the
-    first few keys of each.
+    hidden: keys whose present content will no longer be current (its version stays), with their bytes. overwritten:
+    files whose present content is lost, with their bytes. same_content: keys kept though another version is current,
+    since its content is that at T; metadata and tags were not compared. thaw_bytes: bytes in archive classes that must
+    be thawed first. write_requests: those of one key each. delete_lines, marker_lines: keys to hide and markers to
+    remove, of which 1,000 go into a request. flagged: keys per flag; samples: the first few keys of each.
     """
 
+    to_folder: bool = False
     counts: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(Action, 0))
     copied_bytes: int = 0
     hidden: int = 0
     hidden_bytes: int = 0
+    overwritten: int = 0
+    overwritten_bytes: int = 0
+    same_content: int = 0
     thaw_bytes: int = 0
     write_requests: int = 0
     delete_lines: int = 0
+    marker_lines: int = 0
     flagged: dict[Flag, int] = field(default_factory=dict)
     samples: dict[Flag, list[str]] = field(default_factory=dict)
 
@@ -143,46 +170,51 @@ class Summary:
 
     @property
     def requests(self) -> int:
-        """Requests that apply will send when nothing goes wrong; objects above 5 GiB need more, one a part."""
-        return self.write_requests + ceil(self.delete_lines / KEYS_A_DELETE)
+        """Requests that apply will send when nothing goes wrong; see `cost`."""
+        probes = PROBE * (bool(self.counts[Action.COPY] and not self.to_folder) + bool(self.delete_lines))
+        bulk = ceil(self.delete_lines / KEYS_A_DELETE) + ceil(self.marker_lines / KEYS_A_DELETE)
+        return self.write_requests + bulk + probes
 
     @property
     def added_bytes(self) -> int:
         """What the destination's storage grows by."""
         return self.copied_bytes
 
-    def add(self, step: Step) -> None:
-        """Count one step in."""
+    def add(self, step: Step, requests: int = 0) -> None:
+        """Count one step in. requests: what it takes alone, from `cost`."""
         self.counts[step.action] += 1
+        self.write_requests += requests
+        self.same_content += step.action is Action.KEEP and step.reason in SAME_CONTENT
         if step.action is Action.COPY:
             self.copied_bytes += step.size
-            self.write_requests += 1
         elif step.action is Action.THAW:
             self.thaw_bytes += step.size
-            self.write_requests += 1
         elif step.action is Action.DELETE:
             self.delete_lines += 1
         elif step.action is Action.UNDELETE:
-            self.delete_lines += len(step.markers)
+            self.marker_lines += len(step.markers)
         if step.action in (Action.COPY, Action.DELETE) and step.current is not None and not step.current.is_marker:
-            self.hidden += 1
-            self.hidden_bytes += step.current.size
+            self._lose(step.current)
         for flag in step.flags:
             self.flagged[flag] = self.flagged.get(flag, 0) + 1
             names = self.samples.setdefault(flag, [])
             if len(names) < SAMPLES:
                 names.append(step.key)
 
+    def _lose(self, current: Current) -> None:
+        if self.to_folder:
+            self.overwritten += 1
+            self.overwritten_bytes += current.size
+        else:
+            self.hidden += 1
+            self.hidden_bytes += current.size
+
     def as_json(self) -> dict[str, object]:
         """The form in a plan's header."""
         return {
             "counts": {action.value: count for action, count in self.counts.items()},
-            "copied_bytes": self.copied_bytes,
-            "hidden": self.hidden,
-            "hidden_bytes": self.hidden_bytes,
-            "thaw_bytes": self.thaw_bytes,
-            "write_requests": self.write_requests,
-            "delete_lines": self.delete_lines,
+            **{name: getattr(self, name) for name in NUMBERS},
+            "to_folder": self.to_folder,
             "flagged": {flag.value: count for flag, count in self.flagged.items()},
             "samples": {flag.value: names for flag, names in self.samples.items()},
         }
@@ -190,12 +222,12 @@ class Summary:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Summary:
         """The inverse of `as_json`. Raises KeyError, ValueError or TypeError on anything else."""
-        numbers = ("copied_bytes", "hidden", "hidden_bytes", "thaw_bytes", "write_requests", "delete_lines")
         return cls(
-            counts={action: int(data["counts"].get(action.value, 0)) for action in Action},
+            counts={action: int(data["counts"][action.value]) for action in Action},
+            to_folder=bool(data["to_folder"]),
             flagged={Flag(flag): int(count) for flag, count in data["flagged"].items()},
-            samples={Flag(flag): list(names) for flag, names in data["samples"].items()},
-            **{name: int(data[name]) for name in numbers},
+            samples={Flag(flag): [str(name) for name in names] for flag, names in data["samples"].items()},
+            **{name: int(data[name]) for name in NUMBERS},
         )
 
 

@@ -7,19 +7,21 @@ an in-place restore to an instant at which nothing existed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifact_store.errors import Refused
+from artifact_store.history.instant import show
 from artifact_store.history.state import KeyState, at
+from artifact_store.history.versioned import check_versioned
 from artifact_store.restore.destination import IN_PLACE, Destination, InPlace, ToBucket
 from artifact_store.restore.elsewhere import to_bucket, to_folder
 from artifact_store.restore.models import NotWhole, Wanted, Watch, folder_of, nearest
 from artifact_store.restore.plan import DEFAULTS, Action, PlanOptions, Step, decide, selector
 from artifact_store.restore.planfile import Header, Plan, write_plan
 from artifact_store.restore.settling import settle_versions
+from artifact_store.restore.wording import counted
 from artifact_store.s3.operations import BucketVersioning, GetBucketVersioning
 from artifact_store.s3.server import Server
 
@@ -47,7 +49,10 @@ def make_plan(
     something that differs at the destination without `overwrite`) and S3Error. Then no file is left.
     """
     versioning: BucketVersioning = s3.call(GetBucketVersioning(scope.bucket))
-    check_bucket(scope.bucket, versioning, instant, destination)
+    check_versioned(scope.bucket, versioning)
+    check_instant(versioning, instant)
+    if isinstance(destination, InPlace):
+        check_enabled(scope.bucket, versioning)
     header = Header(
         bucket=scope.bucket,
         prefix=scope.prefix,
@@ -90,21 +95,23 @@ def _plan(
     return write_plan(path, header, _allowed(steps, states, scope, header), states.watch.planned)
 
 
-def check_bucket(bucket: str, versioning: BucketVersioning, instant: float, destination: Destination) -> None:
-    """Refuse what a bucket's versioning or the server's clock rule out. Pure; raises Refused."""
-    if versioning.status not in ("Enabled", "Suspended"):
-        raise Refused(
-            f"bucket {bucket} never had versioning enabled, so it keeps no former versions to restore; "
-            "enable versioning now so that the next accident can be undone"
-        )
-    if isinstance(destination, InPlace) and versioning.status == "Suspended":
+def check_enabled(bucket: str, versioning: BucketVersioning) -> None:
+    """Refuse to write over a bucket whose versioning is suspended. Pure; raises Refused."""
+    if versioning.status == "Suspended":
         raise Refused(
             f"versioning of bucket {bucket} is suspended, so a write would destroy the version with id null; "
             f"enable it first (aws s3api put-bucket-versioning --bucket {bucket} "
             "--versioning-configuration Status=Enabled), or restore to another place"
         )
+
+
+def check_instant(versioning: BucketVersioning, instant: float) -> None:
+    """Refuse what is yet to come by the server's clock. Pure; raises Refused."""
     if versioning.server_time and int(instant) > int(versioning.server_time):
-        raise Refused(f"{_utc(instant)} is in the future: the server's clock says {_utc(versioning.server_time)}")
+        raise Refused(
+            f"{show(instant)} is in the future: the server's clock says {show(versioning.server_time)}; name a time "
+            "that has passed"
+        )
 
 
 class _States:
@@ -166,14 +173,16 @@ def _allowed(steps: Iterable[Step], states: _States, scope: Scope, header: Heade
     for step in steps:
         changes += step.action is not Action.KEEP
         yield step
-    if not states.existed and not header.options.allow_empty:
-        hidden = f", and this restore would hide all that is there now ({changes} keys)" if changes else ""
-        raise Refused(f"nothing existed at {_utc(header.instant)} in {scope}{hidden}; check the time and the prefix")
+    options = header.options
+    if not states.existed and not options.allow_empty:
+        hidden = f", and this restore would hide all that is there now ({counted(changes, 'key')})" if changes else ""
+        globs = [f"--include {glob!r}" for glob in options.include] + [
+            f"--exclude {glob!r}" for glob in options.exclude
+        ]
+        chosen = f" that {' '.join(globs)} lets through" if globs else ""
+        look = "the time, the prefix and the globs" if globs else "the time and the prefix"
+        raise Refused(f"nothing existed at {show(header.instant)} in {scope}{chosen}{hidden}; check {look}")
     broken = [verdict for verdict in states.watch.verdicts if not verdict.whole]
     # A lock was made of whole models, or of what its maker wanted.
-    if broken and header.options.models != Wanted.AS_IS and not states.locked:
+    if broken and options.models != Wanted.AS_IS and not states.locked:
         raise NotWhole(broken, str(scope), header.instant)
-
-
-def _utc(instant: float) -> str:
-    return datetime.fromtimestamp(int(instant), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -20,6 +20,7 @@ from artifact_store.restore.holding import holding
 from artifact_store.restore.journal import Journal, written_ids
 from artifact_store.restore.plan import Action, Current, Reason, Step, same_by_listing, selector
 from artifact_store.restore.planfile import Plan
+from artifact_store.restore.wording import counted
 from artifact_store.s3.operations import Entry, Job
 from artifact_store.s3.server import Server
 
@@ -50,8 +51,8 @@ class Verification:
         """Raise KeysFailed with every key that is not what the plan says, if any."""
         if self.wrong:
             raise KeysFailed(
-                f"{len(self.wrong)} of {self.checked} keys are not what the plan says; make a new plan to see what "
-                "differs",
+                f"{len(self.wrong):,} of {counted(self.checked, 'key')} not what the plan says; make a new plan to see "
+                "what differs now",
                 self.wrong,
             )
 

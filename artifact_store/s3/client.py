@@ -335,6 +335,8 @@ class _Run(Generic[R]):
             if pause is not None:
                 heapq.heappush(self._waiting, (now + pause, flight.ticket, flight))
                 return
+            if flight.attempt > 1:
+                result = _given_up(failed, flight.attempt)
         running = flight.running
         running.answers[flight.place] = result
         running.missing -= 1
@@ -368,6 +370,16 @@ class _Run(Generic[R]):
         self._flying.clear()
         self._ready.clear()
         self._waiting.clear()
+
+
+def _given_up(error: S3Error, attempts: int) -> S3Error:
+    return S3Error(
+        f"{error}; tried {attempts} times, try again later",
+        status=error.status,
+        code=error.code,
+        request_id=error.request_id,
+        operation=error.operation,
+    )
 
 
 def _single(operation: op.Operation) -> op.Job[op.Answer]:

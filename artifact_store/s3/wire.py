@@ -103,6 +103,8 @@ def error_of(operation: op.Operation, reply: Reply) -> S3Error:
     request_id = fields.get("RequestId") or reply.headers.get("x-amz-request-id", "")
     said = " ".join(fields.get("Message", "").split())
     hint = _hint(code, reply.headers.get("x-amz-bucket-region") or fields.get("Region", ""))
+    if isinstance(operation, op.HeadObject) and reply.status == 403:
+        hint += "; without s3:ListBucket S3 says this of a key that is not there, too"
     text = f"{name(operation)} {place(operation)}: {code}"
     text += f": {said}" if said else f" (status {reply.status})"
     text += f" [request id {request_id}]" if request_id else ""

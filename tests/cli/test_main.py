@@ -193,7 +193,7 @@ def fails_with(monkeypatch, error):
     def fail(**_):
         raise error
 
-    monkeypatch.setattr("artifact_store.design.of_files", lambda *_: fail())
+    monkeypatch.setattr("artifact_store.stack.of_files", lambda *_: fail())
 
 
 def test_failed_keys_are_listed_with_their_reasons_and_their_control_characters_escaped(capsys, monkeypatch):
@@ -217,7 +217,7 @@ def test_a_full_disk_is_one_line_that_says_which(capsys, monkeypatch):
         with Path("/dev/full").open("wb", buffering=0) as disk:
             disk.write(b"x")
 
-    monkeypatch.setattr("artifact_store.design.of_files", fill)
+    monkeypatch.setattr("artifact_store.stack.of_files", fill)
     monkeypatch.setenv("TMPDIR", "/scratch")
     assert run(capsys, "promise", "--stack", "x") == (
         4,

@@ -3,9 +3,9 @@
 import json
 from dataclasses import asdict
 
-from artifact_store import design
 from artifact_store.cli import main
 from artifact_store.promise import promise, text
+from artifact_store.stack import of_files
 from tests.cli.terminal import ROOT, piped
 
 
@@ -17,7 +17,7 @@ def run(capsys, *arguments):
 
 def test_the_promise_of_each_stack_is_the_one_that_the_program_exports(capsys):
     for stack in ("dev", "prod"):
-        rows = promise(design.of_files(ROOT, stack)[0])
+        rows = promise(of_files(ROOT, stack)[0])
         code, out, _ = run(capsys, "-C", str(ROOT), "--stack", stack)
         assert (code, out) == (0, text(rows) + "\n")
         code, out, _ = run(capsys, "-C", str(ROOT), "--stack", stack, "--json")

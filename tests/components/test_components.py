@@ -178,12 +178,19 @@ class TestBackupVault:
             ("aws:backup/vaultPolicy:VaultPolicy", "vault-policy"),
         }
         assert found["vault"].inputs == {"name": "store-test"}
-        statement = json.loads(found["vault-policy"].inputs["policy"])["Statement"][0]
-        assert statement["Effect"] == "Deny"
-        assert statement["Action"] == [
-            "backup:DeleteRecoveryPoint",
-            "backup:DisassociateRecoveryPoint",
-            "backup:UpdateRecoveryPointLifecycle",
+        assert found["vault-policy"].inputs["backupVaultName"] == "store-test"
+        assert json.loads(found["vault-policy"].inputs["policy"])["Statement"] == [
+            {
+                "Sid": "DenyLossOfRecoveryPoints",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": [
+                    "backup:DeleteRecoveryPoint",
+                    "backup:DisassociateRecoveryPoint",
+                    "backup:UpdateRecoveryPointLifecycle",
+                ],
+                "Resource": "*",
+            }
         ]
 
     def test_vault_is_protected_and_retained_unless_throw_away(self) -> None:
@@ -298,6 +305,7 @@ class TestEncryptionKey:
     def test_a_protected_key_survives_its_removal_from_the_program(self) -> None:
         found = component(lambda: EncryptionKey("key", description="d", protected=True))
         assert (found["key"].protect, found["key"].retained) == (True, True)
+        assert (found["key-alias"].protect, found["key-alias"].retained) == (False, False)
 
 
 class TestBackupRole:
@@ -343,7 +351,7 @@ class TestBackupPlan:
                 "plan",
                 **{
                     "plan_name": "store-test",
-                    "rules": (CONTINUOUS, RULE),
+                    "plan_rules": (CONTINUOUS, RULE),
                     "vault": "store-test",
                     "copy_vault_arn": None,
                     "bucket_arn": "arn:aws:s3:::models",
@@ -383,7 +391,7 @@ class TestBackupPlan:
         }
 
     def test_a_copy_has_its_own_lifecycle(self) -> None:
-        found = self.make(rules=(CONTINUOUS, replace(RULE, copy_days=30)), copy_vault_arn="arn:second")
+        found = self.make(plan_rules=(CONTINUOUS, replace(RULE, copy_days=30)), copy_vault_arn="arn:second")
         copies = [rule.get("copyActions") for rule in found["plan"].inputs["rules"]]
         assert copies == [None, [{"destinationVaultArn": "arn:second", "lifecycle": {"deleteAfter": 30}}]]
 
@@ -396,6 +404,7 @@ class TestBackupPlan:
             "resources": ["arn:aws:s3:::models"],
         }
         assert {"role-general", "role-s3"} <= selection.dependencies
+        assert selection.replaced_after_delete is True
 
     def test_the_plan_is_protected_since_another_plan_stops_the_continuous_backup(self) -> None:
         assert self.make()["plan"].protect is True
@@ -442,10 +451,16 @@ class TestAlerts:
         found = component(lambda: Alerts("alerts", emails=[], protected=True))
         rules = found.of_type("aws:cloudwatch/eventRule:EventRule")
         patterns = {r.name: json.loads(r.inputs["eventPattern"]) for r in rules}
+        assert {p["source"][0] for p in patterns.values()} == {"aws.backup"}
+        assert all(set(p) == {"source", "detail-type", "detail"} and len(p["source"]) == 1 for p in patterns.values())
         assert {name: (p["detail-type"], p["detail"]) for name, p in patterns.items()} == {
             "alerts-backup-job": (
                 ["Backup Job State Change"],
                 {"state": ["ABORTED", "EXPIRED", "FAILED", "PARTIAL"]},
+            ),
+            "alerts-backup-job-issues": (
+                ["Backup Job State Change"],
+                {"state": ["COMPLETED"], "statusMessage": [{"exists": True}]},
             ),
             "alerts-copy-job": (["Copy Job State Change"], {"state": ["FAILED", "PARTIAL"]}),
             "alerts-restore-job": (["Restore Job State Change"], {"status": ["ABORTED", "FAILED"]}),
@@ -469,15 +484,32 @@ class TestRestoreTest:
             selection_window_days=30,
             validation_window_hours=12,
         )
-        found = component(
-            lambda: RestoreTest("check", args, vault_arn="arn:vault", bucket_arn="arn:bucket", role_arn="arn:role")
-        )
-        assert found["check"].inputs["recoveryPointSelection"] == {
-            "algorithm": "LATEST_WITHIN_WINDOW",
-            "includeVaults": ["arn:vault"],
-            "recoveryPointTypes": ["CONTINUOUS", "SNAPSHOT"],
-            "selectionWindowDays": 30,
+
+        def program() -> None:
+            role = BackupRole("role", "restore", protected=True)
+            RestoreTest(
+                "check",
+                args,
+                vault_arn="arn:vault",
+                bucket_arn="arn:bucket",
+                role_arn="arn:role",
+                depends_on=role.ready,
+            )
+
+        found = component(program)
+        assert found["check"].inputs == {
+            "name": "store_test",
+            "scheduleExpression": "cron(0 16 ? * MON *)",
+            "scheduleExpressionTimezone": "Etc/UTC",
+            "startWindowHours": 24,
+            "recoveryPointSelection": {
+                "algorithm": "LATEST_WITHIN_WINDOW",
+                "includeVaults": ["arn:vault"],
+                "recoveryPointTypes": ["CONTINUOUS", "SNAPSHOT"],
+                "selectionWindowDays": 30,
+            },
         }
+        assert found["check-selection"].dependencies >= {"role-general", "role-s3"}
         assert found["check-selection"].inputs == {
             "name": "bucket",
             "restoreTestingPlanName": "store_test",

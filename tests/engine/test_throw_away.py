@@ -124,6 +124,18 @@ def test_an_address_that_leaves_unsubscribes_nobody_else(settled: Deployed, aws:
     assert after == {address: before[address] for address in ("b@example.com", "c@example.com")}
 
 
+def test_another_key_of_the_vault_is_warned_of_at_preview_since_it_deletes_the_recovery_points(
+    settled: Deployed, aws: EmbeddedAws
+) -> None:
+    steps = Steps()
+    deploy.configure(settled.stack, {"artifact-store:vault": {"encryption": "customer"}})
+    warned = (
+        "vault.encryption: changing it from aws to customer replaces the vault and deletes every recovery point in it"
+    )
+    assert warned in settled.stack.preview(on_event=steps).stdout
+    assert "delete-replaced" in steps.of("vault")
+
+
 def test_eventbridge_turned_off_by_hand_is_seen_and_put_back(settled: Deployed, aws: EmbeddedAws) -> None:
     s3 = client(aws, "s3")
     s3.put_bucket_notification_configuration(Bucket=settled.bucket, NotificationConfiguration={})

@@ -31,7 +31,7 @@ plain = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(plain, st.integers(2, 5))
 def test_what_pickle_writes_of_plain_data_comes_back_the_same(value, protocol):
     if protocol == 2 and _holds_bytes(value):

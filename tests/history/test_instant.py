@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artifact_store.errors import UsageError
-from artifact_store.history.instant import ZoneMissing, parse_instant, show
+from artifact_store.history.instant import Moment, ZoneMissing, known, parse_instant, parse_moment, show
 
 NOW = 1_790_000_000.75
 FORMS = "write 2026-05-04T13:30:00Z, 2026-05-04T15:30:00+02:00, @1777901400 or an age such as 90m, 2h, 7d"
@@ -163,3 +163,30 @@ def test_the_second_that_is_now_has_been_and_the_next_one_has_not():
         "time '@1790000001' is 2026-09-21T14:13:21Z, in the future: the server's clock says 2026-09-21T14:13:20Z; "
         "name a time that has been"
     )
+
+
+def test_what_a_text_means_is_read_without_a_clock():
+    assert parse_moment("90m") == Moment("90m", 5400, is_age=True)
+    assert parse_moment("@1790000000") == Moment("@1790000000", 1_790_000_000)
+    assert parse_moment("2999-01-01T00:00:00Z").seconds == 32_472_144_000
+
+
+@given(st.integers(0, 10**6), instants)
+def test_an_age_is_counted_from_the_clock_it_is_given(age, now):
+    moment = parse_moment(f"{age}s")
+    if age <= now:
+        assert moment.at(now + 0.9) == now - age
+    else:
+        with pytest.raises(UsageError, match="lies before 1970"):
+            moment.at(now)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_number_of_seconds_is_refused(number):
+    with pytest.raises(UsageError, match="x is no number of seconds since the epoch; write 2026"):
+        known(number, NOW, "x")
+
+
+def test_a_number_of_no_date_is_refused_as_the_future():
+    with pytest.raises(UsageError, match=r"^x is in the future: the server's clock says 2026-09-21T14:13:20Z; name"):
+        known(1e300, NOW, "x")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artifact_store.errors import UsageError
-from artifact_store.history.scope import Scope, parse_scope, split_address
+from artifact_store.history.scope import Scope, check_destination, parse_scope, split_address
 
 keys = st.text(alphabet="abm-/1*. ü", min_size=1, max_size=12)
 buckets = st.text(alphabet=string.ascii_lowercase + string.digits + ".-", min_size=1, max_size=20).map(
@@ -130,3 +130,16 @@ def test_the_key_of_a_single_file_is_taken_as_it_stands():
     assert split_address("s3://bucket/a*") == ("bucket", "a*")
     assert split_address("s3://bucket/a/") == ("bucket", "a/")
     assert split_address("s3://bucket") == ("bucket", "")
+
+
+@pytest.mark.parametrize("text", ["", "out", "./s3", "/tmp/x", "a:b", "s3", "c/s3://x", "s3://bucket/prefix"])
+def test_a_folder_and_an_address_are_destinations(text):
+    check_destination(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["S3://bucket", "s3:bucket", "s3:/bucket", "gs://bucket", "arn:aws:s3:::bucket", "s3://"]
+)
+def test_what_is_meant_as_an_address_is_no_folder(text):
+    with pytest.raises(UsageError, match="s3://"):
+        check_destination(text)

@@ -3,7 +3,7 @@
 Deliberately unlike the code under test, which reads a listing backwards: this knows no versions, only events.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from artifact_store.errors import S3Error
 from tests.restore.memory import NOW, MemoryS3
@@ -11,12 +11,24 @@ from tests.restore.memory import NOW, MemoryS3
 
 @dataclass(frozen=True)
 class Event:
-    """data None is a delete. parts: written as a multipart upload of so many parts. second: counted from NOW."""
+    """data None is a delete. parts: written as a multipart upload of so many parts. second: counted from NOW, of the
+    event, or of the end of an upload; lag: how many seconds before that the upload began."""
 
     second: int
     key: str
     data: bytes | None
     parts: int = 0
+    lag: int = 0
+
+    @property
+    def stamped(self) -> int:
+        """The second that S3 gives it."""
+        return max(0, self.second - self.lag) if self.parts else self.second
+
+
+def as_stamped(events: list[Event]) -> list[Event]:
+    """In the order S3 keeps them: an upload takes its place by when it began."""
+    return [replace(event, second=event.stamped, lag=0) for event in sorted(events, key=lambda event: event.stamped)]
 
 
 def replay(events: list[Event], until: int | None = None) -> dict[str, bytes]:
@@ -41,7 +53,7 @@ def perform(s3: MemoryS3, events: list[Event], bucket: str = "bkt") -> None:
         elif event.parts:
             size = max(1, -(-len(event.data) // event.parts))
             parts = [event.data[i : i + size] for i in range(0, len(event.data), size)] or [b""]
-            s3.put_parts(event.key, parts, bucket=bucket)
+            s3.put_parts(event.key, parts, bucket=bucket, began=NOW + event.stamped)
         else:
             s3.put(event.key, event.data, bucket=bucket)
     s3.clock = NOW + (events[-1].second if events else 0) + 60

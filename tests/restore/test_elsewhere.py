@@ -13,8 +13,9 @@ from artifact_store.restore.destination import IN_PLACE, ToBucket, ToFolder, par
 from artifact_store.restore.folder import Names, file_checksum, file_etag, folds_case, name_fault
 from artifact_store.restore.journal import Journal
 from artifact_store.restore.plan import Action, Reason
-from artifact_store.restore.planfile import write_plan
+from artifact_store.restore.planfile import read_plan, write_plan
 from artifact_store.restore.verify import verify
+from artifact_store.restore.wording import shortened
 from artifact_store.s3 import operations as op
 from tests.restore.memory import BucketModel, MemoryS3
 from tests.restore.support import later, plan, restore
@@ -76,7 +77,7 @@ def test_what_is_there_already_is_kept_and_extra_keys_are_not_deleted(tmp_path: 
 def test_what_differs_is_written_over_only_where_asked(tmp_path: Path) -> None:
     s3 = two_buckets()
     s3.put("back/weights", b"mine", bucket="other")
-    with pytest.raises(Refused, match=r"1 keys exist at s3://other/back/ with other content .*: 'weights'"):
+    with pytest.raises(Refused, match=r"1 key exist at s3://other/back/ with other content .*: 'weights'"):
         plan(s3, tmp_path, address="s3://bkt/models/m-1", to=OTHER)
     assert list(tmp_path.iterdir()) == []
     restore(s3, tmp_path, address="s3://bkt/models/m-1", to=OTHER, overwrite=True)
@@ -156,7 +157,7 @@ def test_a_file_is_recognised_by_the_etag_of_its_parts_or_by_its_bytes(tmp_path:
     changed = bytearray((out / "k").read_bytes())
     changed[-1] ^= 1
     (out / "k").write_bytes(changed)
-    with pytest.raises(Refused, match="1 keys exist in"):
+    with pytest.raises(Refused, match="1 key exist in"):
         plan(s3, tmp_path, to=ToFolder(out))
 
 
@@ -175,7 +176,7 @@ def test_a_file_that_differs_is_written_over_only_where_asked_and_only_if_unchan
     out = tmp_path / "out"
     out.mkdir()
     (out / "weights").write_bytes(b"mine")
-    with pytest.raises(Refused, match=r"1 keys exist in .*/out with other content .*: 'weights'"):
+    with pytest.raises(Refused, match=r"1 key exist in .*/out with other content .*: 'weights'"):
         plan(s3, tmp_path, address="s3://bkt/models/m-1", to=ToFolder(out))
     made = plan(s3, tmp_path, address="s3://bkt/models/m-1", to=ToFolder(out), overwrite=True)
     (out / "weights").write_bytes(b"mine, edited")
@@ -252,8 +253,8 @@ def test_a_key_that_cannot_be_a_file_is_reported_before_anything_is_written(
     out = Path("/out") if "path of" in fault else tmp_path / "out"
     with pytest.raises(Refused) as told:
         plan(s3, tmp_path, to=ToFolder(out))
-    expected = f"{key!r} {fault}".replace("4507", str(len("/out") + 1 + len(key)))
-    assert str(told.value).startswith(f"1 keys cannot be files in {out}, so nothing was planned")
+    expected = f"{shortened(key)} {fault}".replace("4507", str(len("/out") + 1 + len(key)))
+    assert str(told.value).startswith(f"1 key cannot be files in {out}, so nothing was planned")
     assert str(told.value).endswith(expected)
     assert list(tmp_path.iterdir()) == []
 
@@ -271,8 +272,28 @@ def test_a_file_and_a_folder_of_one_name_are_reported_in_either_order(tmp_path: 
     with pytest.raises(Refused, match="2 keys cannot be files") as told:
         plan(s3, tmp_path, to=ToFolder(tmp_path / "out"))
     assert "'a/b' lies below a name that is a file too; 'c/x' lies below" in str(told.value)
+    names = Names(Path("/nowhere"), folds_case=True)
+    assert [names.add(name) for name in ("x/y", "X")] == ["", "is a file and a folder"]
+
+
+@pytest.mark.parametrize("folds", [True, False])
+def test_names_in_byte_order_clash_whatever_lies_between_them(folds: bool) -> None:
+    names = Names(Path("/nowhere"), folds_case=folds)
+    assert [names.add(name) for name in ("a", "a b", "a-1/x", "a-1/y")] == ["", "", "", ""]
+    assert names.add("a/b/c") == "lies below a name that is a file too"
+    assert names.add("b") == ""
+    assert names.add("b/") == "is a file and a folder"
+    assert names.add("c", in_order=False) == ""
+    assert names.add("b/c") == "lies below a name that is a file too"
+    assert names.add("c/d") == "lies below a name that is a file too"
+    assert names.add("c", in_order=False).startswith("differs from another name" if folds else "is there twice")
+
+
+def test_a_million_names_in_order_need_no_memory_where_cases_are_told_apart() -> None:
     names = Names(Path("/nowhere"), folds_case=False)
-    assert [names.add(name) for name in ("x/y", "x")] == ["", "is a file and a folder"]
+    for number in range(2000):
+        assert names.add(f"run-{number:04}/weights") == ""
+    assert (len(names.open), len(names.files), len(names.folders), len(names.alone)) == (1, 0, 0, 0)
 
 
 def test_names_that_differ_by_case_clash_only_where_the_file_system_folds_it() -> None:
@@ -310,6 +331,19 @@ def test_a_file_where_a_folder_must_be_is_reported(tmp_path: Path) -> None:
     (tmp_path / "out" / "sub").write_bytes(b"mine")
     with pytest.raises(Refused, match=r"'sub/file' needs a folder where the file .*/out/sub is"):
         plan(s3, tmp_path, to=ToFolder(tmp_path / "out"))
+
+
+def test_a_plan_tells_how_many_requests_its_files_take_and_what_is_lost(tmp_path: Path) -> None:
+    s3 = two_buckets()
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "weights").write_bytes(b"mine!")
+    made = plan(s3, tmp_path, address="s3://bkt/models/m-1", to=ToFolder(out), overwrite=True)
+    summary = read_plan(made.path).summary
+    assert (summary.hidden, summary.overwritten, summary.overwritten_bytes) == (0, 1, 5)
+    s3.sent.clear()
+    assert apply(s3, made).complete
+    assert len(s3.sent) == summary.requests == 2
 
 
 def test_a_file_that_cannot_be_written_fails_alone(tmp_path: Path) -> None:
@@ -399,7 +433,7 @@ def test_a_file_whose_etag_says_nothing_is_recognised_by_the_stored_checksum(tmp
     restore(s3, tmp_path, to=ToFolder(out))
     assert [step.reason for step in plan(s3, tmp_path, to=ToFolder(out)).steps()] == [Reason.SAME_CHECKSUM]
     (out / "k").write_bytes(b"WEIGHTS")
-    with pytest.raises(Refused, match="1 keys exist in"):
+    with pytest.raises(Refused, match="1 key exist in"):
         plan(s3, tmp_path, to=ToFolder(out))
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from artifact_store.errors import Refused, UsageError
-from artifact_store.restore.journal import Journal
+from artifact_store.restore.journal import Journal, written_ids
+from artifact_store.s3.operations import AbortMultipartUpload
 
 
 def test_what_was_recorded_is_done_in_the_next_run(tmp_path: Path) -> None:
@@ -58,6 +59,42 @@ def test_a_file_that_is_no_journal_is_refused_and_kept(tmp_path: Path) -> None:
 def test_a_journal_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot write journal"), Journal(tmp_path / "missing" / "j", "d"):
         pass
+
+
+def test_a_plan_without_a_name_has_no_journal() -> None:
+    with pytest.raises(UsageError, match=r"'\.' names no file; write the name of a plan file"):
+        Journal.beside(Path())
+
+
+def test_uploads_that_were_begun_and_not_ended_are_known_to_the_next_run(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    uploads = [AbortMultipartUpload("b", f"k{number}", f"u{number}") for number in range(3)]
+    with Journal(path, "d") as journal:
+        for upload in uploads:
+            journal.upload_began(upload)
+        journal.upload_ended("u1")
+        journal.record(4, "k")
+    with Journal(path, "d") as journal:
+        assert journal.uploads == {"u0": uploads[0], "u2": uploads[2]}
+        assert journal.done(4)
+        journal.upload_ended("u0")
+        journal.upload_ended("u2")
+    with Journal(path, "d") as journal:
+        assert journal.uploads == {}
+
+
+def test_the_ids_of_what_was_written_are_read_for_the_steps_asked_about_and_this_plan_only(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    with Journal(path, "d") as journal:
+        journal.upload_began(AbortMultipartUpload("b", "k", "u"))
+        for number in range(5):
+            journal.record(number, "k", f"v{number}")
+        journal.record(3, "k", "later")
+    with path.open("ab") as file:
+        file.write(b'{"step": 1, "version_')
+    assert written_ids(path, "d", {1, 3, 9}) == {1: "v1", 3: "later"}
+    assert written_ids(path, "other", {1, 3, 9}) == {}
+    assert written_ids(tmp_path / "none", "d", {1}) == {}
 
 
 def test_without_a_file_it_remembers_for_the_run(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from artifact_store.history.state import Flag, KeyState
+from artifact_store.restore.cost import requests_for
 from artifact_store.restore.plan import (
     Action,
     Current,
@@ -176,7 +177,7 @@ def test_a_summary_adds_up_what_a_plan_does() -> None:
         Step(Action.THAW, "t", Reason.ARCHIVED, "v", "e", 40, current=Current("w", "f", 7)),
         Step(Action.KEEP, "k", Reason.SAME_ETAG, "v", "e", 80),
     ):
-        summary.add(step)
+        summary.add(step, requests_for(step, to_folder=False))
     assert summary.counts == {
         Action.KEEP: 1,
         Action.COPY: 2,
@@ -186,6 +187,35 @@ def test_a_summary_adds_up_what_a_plan_does() -> None:
     }
     assert (summary.changes, summary.copied_bytes, summary.added_bytes) == (1004, 30, 30)
     assert (summary.hidden, summary.hidden_bytes, summary.thaw_bytes) == (1002, 1008, 40)
-    assert summary.requests == 3 + 2
+    assert summary.same_content == 1
+    # Two copies, a thaw, a look after the undelete; two bulk deletes and one of markers; two times two for conditions.
+    assert summary.requests == 4 + 3 + 4
     assert (summary.flagged, summary.samples) == ({Flag.EDGE: 1}, {Flag.EDGE: ["a"]})
     assert Summary.from_json(summary.as_json()) == summary
+
+
+def test_a_file_that_is_written_over_is_lost_and_not_hidden() -> None:
+    summary = Summary(to_folder=True)
+    for current in (Current("i-1", size=7), None):
+        summary.add(Step(Action.COPY, "a", Reason.CHANGED, "v", "e", 10, current=current, target="a"))
+    assert (summary.hidden, summary.overwritten, summary.overwritten_bytes) == (0, 1, 7)
+
+
+MIB = 1024**2
+
+
+@pytest.mark.parametrize(
+    ("etag", "size", "to_folder", "expected"),
+    [
+        ("e", 10, False, 1),
+        ("e-9", 72 * MIB, False, 3 + 2 + 9),
+        ("e", 6 * 1024 * MIB, False, 1 + 2 + 24),
+        ("e", 0, True, 0),
+        ("e", 1, True, 1),
+        ("e-9", 72 * MIB, True, 9),
+        ("e", 72 * MIB + 1, True, 10),
+    ],
+)
+def test_a_copy_costs_its_parts_and_a_download_its_ranges(etag: str, size: int, to_folder: bool, expected: int) -> None:
+    step = Step(Action.COPY, "k", Reason.CHANGED, "v", etag, size, target="k")
+    assert requests_for(step, to_folder=to_folder) == expected

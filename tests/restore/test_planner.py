@@ -54,10 +54,14 @@ def test_the_servers_clock_says_what_is_in_the_future(tmp_path: Path) -> None:
 
 def test_where_nothing_existed_the_refusal_says_what_would_be_hidden(tmp_path: Path) -> None:
     s3 = changed()
-    with pytest.raises(Refused, match=r"nothing existed at 2023-11-14T22:13:19Z in s3://bkt/k, and .* \(1 keys\)"):
+    with pytest.raises(Refused, match=r"nothing existed at 2023-11-14T22:13:19Z in s3://bkt/k, and .* \(1 key\)"):
         plan(s3, tmp_path, address="s3://bkt/k", second=-1)
     with pytest.raises(Refused, match=r"nothing existed at .* in s3://bkt/typo; check the time and the prefix"):
         plan(s3, tmp_path, address="s3://bkt/typo")
+    with pytest.raises(
+        Refused, match=r"in s3://bkt/ that --include 'zzz\*' --exclude 'k' lets through; check the time, "
+    ):
+        plan(s3, tmp_path, include=("zzz*",), exclude=("k",))
     assert list(tmp_path.iterdir()) == []
     assert plan(s3, tmp_path, second=-1, allow_empty=True).summary.counts[Action.DELETE] == 1
 

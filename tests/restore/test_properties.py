@@ -1,6 +1,7 @@
 """Whatever happened to a bucket, a restore gives the state at T, removes nothing, and doing it again does nothing."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from artifact_store.restore.planner import make_plan
 from artifact_store.restore.verify import verify
 from artifact_store.s3 import operations as op
 from tests.restore.memory import NOW, MemoryS3, s3_error
-from tests.restore.oracle import Event, perform, replay
+from tests.restore.oracle import Event, as_stamped, perform, replay
 
 KEYS = ["a", "a/b", "a b", "a//b", "/lead", "..", "%41", "ü", "z+\u0001"]
 CONTENTS = [b"", b"x", b"y", b"xx", b"yy", b"weights" * 9, b"WEIGHTS" * 9]
@@ -33,7 +34,7 @@ def _timed(rows: list[tuple[int, str, bytes | None, int]]) -> list[Event]:
         second += gap
         # What one request cannot copy, one request could not have written (S3 User Guide, "Uploading objects").
         large = data is not None and len(data) > SMALL.limits.single_copy
-        result.append(Event(second, key, data, parts or 3 * large))
+        result.append(Event(second, key, data, 0 if data is None else parts or 3 * large))
     return result
 
 
@@ -257,3 +258,41 @@ def test_without_the_servers_order_the_state_at_t_is_right_wherever_no_tie_is_na
     }
     for key in tied:
         assert key in s3.contents()
+    assert tied <= {key for key in KEYS if could_tie(happened, key, second)}
+
+
+def could_tie(happened: list[Event], key: str, second: int) -> bool:
+    """Whether a write and a delete share the last second up to then in which anything befell the key."""
+    mine = [event for event in happened if event.key == key and event.second <= second]
+    last = {event.data is None for event in mine if event.second == mine[-1].second}
+    return last == {True, False}
+
+
+late = st.tuples(events, st.lists(st.integers(0, 5), min_size=25, max_size=25)).map(
+    lambda drawn: [replace(event, lag=lag) for event, lag in zip(*drawn, strict=False)]
+)
+
+
+@quick
+@given(late, st.integers(0, 30))
+def test_uploads_count_from_when_they_began_and_are_named_as_unsettled(happened: list[Event], second: int) -> None:
+    s3 = MemoryS3()
+    perform(s3, happened)
+    with tempfile.TemporaryDirectory() as folder:
+        plan = plan_to(s3, second, folder)
+        unsettled = {step.key for step in plan.steps() if Flag.UNSETTLED in step.flags}
+        assert apply(s3, plan, options=SMALL).complete
+    listed = as_stamped(happened)
+    assert s3.contents() == replay(listed, second)
+    last = {event.key: event for event in listed if event.second <= second}
+    assert unsettled == {key for key, event in last.items() if event.parts}
+
+
+@quick
+@given(late, st.integers(0, 30))
+def test_settled_takes_what_stood_before_uploads_that_may_not_have_ended(happened: list[Event], second: int) -> None:
+    s3 = MemoryS3()
+    perform(s3, happened)
+    with tempfile.TemporaryDirectory() as folder:
+        restore_to(s3, second, folder, PlanOptions(allow_empty=True, settled=True))
+    assert s3.contents() == replay([event for event in as_stamped(happened) if not event.parts], second)

@@ -245,11 +245,18 @@ def test_every_refusal_has_a_code(status: int, headers: dict[str, str], body: by
 
 def test_an_error_is_one_line_with_place_reason_and_request_id() -> None:
     body = b"<Error><Code>AccessDenied</Code><Message>Access\nDenied</Message><RequestId>4442587FB7D0A2F9</RequestId></Error>"
-    error = wire.error_of(op.HeadObject("models", "m-1/a b"), wire.Reply(403, {}, body))
+    error = wire.error_of(op.GetObject("models", "m-1/a b"), wire.Reply(403, {}, body))
     assert str(error) == (
-        "HeadObject s3://models/m-1/a b: AccessDenied: Access Denied [request id 4442587FB7D0A2F9]"
+        "GetObject s3://models/m-1/a b: AccessDenied: Access Denied [request id 4442587FB7D0A2F9]"
         "; these credentials may not do this (--profile chooses others)"
     )
+
+
+def test_a_head_that_is_denied_names_the_right_that_tells_absent_keys_apart() -> None:
+    """S3 API reference, "HeadObject": without s3:ListBucket the answer for an absent key is 403 and not 404."""
+    denied = wire.Reply(403, {}, b"")
+    assert "s3:ListBucket" in str(wire.error_of(op.HeadObject("b", "k"), denied))
+    assert "s3:ListBucket" not in str(wire.error_of(op.CopyObject("b", "k", "v", "b", "k"), denied))
 
 
 def test_a_head_tells_all_that_a_copy_must_carry() -> None:

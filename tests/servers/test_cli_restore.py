@@ -64,7 +64,7 @@ def test_a_model_comes_back_to_the_byte_and_nothing_is_lost(run, story, state):
         "  copy             2 keys  3.9 KiB, bringing back what was there",
         "  hide              1 key  with a delete marker: not there at T",
         "  keep              1 key  as they are",
-        "  cost         3 requests  3.9 KiB of storage added",
+        "  cost         7 requests  3.9 KiB of storage added",
         "  2 keys current now (1.5 KiB) stay as older versions: nothing is lost",
         f"  note: 1 key changed within a second of T: {SHARD.format(1)}",
     ]
@@ -148,7 +148,10 @@ def test_json_is_one_object_that_tells_the_plan_the_outcome_and_the_proof(run, s
         "added_bytes": 4000,
         "hidden": 2,
         "hidden_bytes": 1501,
-        "requests": 3,
+        "overwritten": 0,
+        "overwritten_bytes": 0,
+        "same_content": 0,
+        "requests": 7,
         "flags": {"edge": 1},
         "written": 3,
         "already": 0,
@@ -224,16 +227,29 @@ def test_a_plan_is_written_over_a_plan_but_over_nothing_else(run, story, tmp_pat
     assert plan.read_bytes() == done
 
 
-def test_an_edited_plan_is_refused(run, story, tmp_path):
+EDITS = {
+    "a step": ('"action":"copy"', '"action":"delete"'),
+    "the instant": ('"instant":1777903199', '"instant":1777903198'),
+    "an option": ('"keep_new":false', '"keep_new":true'),
+    "a count": ('"copy":2', '"copy":1'),
+    "the destination": ('"destination":""', '"destination":"/tmp/elsewhere"'),
+    "the spelling of a step": ('{"action":"copy"', '{ "action":"copy"'),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edited_plan_is_refused(run, story, tmp_path, edit):
     plan = tmp_path / "m-1.plan"
     run("plan", story.address, "--at", BEFORE, "--out", plan)
-    plan.write_text(plan.read_text().replace('"action":"copy"', '"action":"delete"', 1))
+    old, new = EDITS[edit]
+    assert old in plan.read_text()
+    plan.write_text(plan.read_text().replace(old, new, 1))
     before = story.everything()
-    code, _, err = run("apply", plan)
-    assert (code, err) == (
-        4,
-        f"error: plan {plan} is damaged or was edited: its steps do not fit its digest; make the plan again\n",
-    )
+    for command in ("apply", "verify"):
+        code, _, err = run(command, plan)
+        assert (code, err.count("\n")) == (4, 1)
+        assert err.startswith(f"error: plan {plan} is damaged or was edited: ")
+        assert err.endswith("; make the plan again\n")
     assert story.everything() == before
 
 
@@ -355,8 +371,7 @@ def interrupted(proxy, number, *arguments):
     began = time.monotonic()
     child.send_signal(number)
     err = child.communicate(timeout=20)[1].decode()
-    # What is done and what is not is told within a second; the rest is the interpreter's end.
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 10, "it waited for the request that was held back"
     assert "Traceback" not in err
     return child.returncode, err
 
@@ -376,6 +391,25 @@ def test_an_interrupt_ends_at_once_says_what_is_left_and_a_second_run_finishes(s
         done = piped(*again)
         assert done.code == 0
         assert model(story) == MODEL
+
+
+def test_what_is_done_and_what_is_not_is_told_within_a_second_of_an_interrupt(moto):
+    """The best of three, since other work on the machine is no fault of ours: up to 10 s."""
+    seconds = []
+    while len(seconds) < 3 and min(seconds, default=1) >= 1:
+        story = spoiled_model(moto)
+        with FaultProxy(story.server.endpoint) as proxy:
+            proxy.choose = lambda seen: Delay(30) if seen.method == "PUT" and "00002-of" in seen.target else None
+            command = [*COMMAND, "restore", story.address, "--at", BEFORE, "--yes", "--endpoint-url", proxy.endpoint]
+            with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+                while not any(isinstance(fault, Delay) for _, fault in proxy.faults) and child.poll() is None:
+                    time.sleep(0.01)
+                began = time.monotonic()
+                child.send_signal(signal.SIGINT)
+                told = next(line for line in child.stderr if line.startswith("interrupted, "))
+                seconds.append(time.monotonic() - began)
+        assert told.startswith("interrupted, 2 keys not done; finish with: ")
+    assert min(seconds) < 1
 
 
 def test_a_run_that_nohup_started_outlives_its_terminal(story):
@@ -420,7 +454,7 @@ def test_credentials_that_run_out_half_way_are_told_with_what_is_done_and_how_to
         error = done.err.splitlines()[-1]
         assert error.startswith("error: CopyObject ")
         assert error.endswith(
-            "; stopped after 1 of 3 keys, and what is written stays; finish with: "
+            "; 1 of 3 keys are noted as done, and what is written stays; finish with: "
             + shlex.join(["artifact-store", *again])
         )
         record = json.loads(done.out)
@@ -436,7 +470,17 @@ def test_credentials_that_run_out_before_the_first_write_end_as_a_refusal(story)
         proxy.choose = lambda seen: Status(400, "ExpiredToken") if seen.method == "PUT" else None
         done = piped("restore", story.address, "--at", BEFORE, "--yes", "--endpoint-url", proxy.endpoint)
     assert done.code == 4
-    assert "stopped after" not in done.err
+    assert "noted as done" not in done.err
+
+
+def test_a_restore_that_may_write_nothing_ends_as_a_refusal(story):
+    with FaultProxy(story.server.endpoint) as proxy:
+        proxy.choose = lambda seen: Status(403, "AccessDenied") if seen.method in ("PUT", "POST") else None
+        before = story.everything()
+        done = piped("restore", story.address, "--at", BEFORE, "--yes", "--endpoint-url", proxy.endpoint)
+    assert story.everything() == before
+    assert done.code == 4
+    assert "AccessDenied" in done.err.splitlines()[-1]
 
 
 def test_a_journal_that_can_no_longer_be_written_is_told_with_what_is_done(story, tmp_path):
@@ -449,9 +493,7 @@ def test_a_journal_that_can_no_longer_be_written_is_told_with_what_is_done(story
     assert done.returncode == 3
     error = done.stderr.splitlines()[-1]
     # A write to the journal may be cut short before one fails.
-    assert re.match(
-        r"error: the journal beside the plan: File too large; stopped after [01] of 3 keys, and what", error
-    )
+    assert re.match(r"error: the journal beside the plan: File too large; 0 of 3 keys are noted as done, and", error)
     assert error.endswith(f"; finish with: {shlex.join(['artifact-store', 'apply', str(plan), *endpoint])}")
     assert piped("apply", str(plan), *endpoint).code == 0
     assert model(story) == MODEL

@@ -105,7 +105,7 @@ def test_a_multipart_copy_gives_the_same_bytes(server: Server, s3: S3, bucket: s
 
 @pytest.mark.parametrize(
     "fault",
-    [Status(503, "SlowDown"), Status(500), Status(502), Reset(), Reset(forwarded=True), Truncate()],
+    [Status(503, "SlowDown"), Status(500), Status(502), Reset(), Reset(forwarded=True)],
     ids=str,
 )
 def test_whatever_happens_to_the_first_try_everything_is_written(
@@ -116,9 +116,17 @@ def test_whatever_happens_to_the_first_try_everything_is_written(
     written = list(faulty.run(put(bucket, key, data) for key, data in expected.items()))
     assert len(written) == 20
     assert contents(server, bucket) == expected
-    # An answer to PUT has no body to cut.
-    if not isinstance(fault, Truncate):
-        assert (faulty.stats.requests, faulty.stats.retries) == (40, 20)
+    assert (faulty.stats.requests, faulty.stats.retries) == (40, 20)
+
+
+def test_a_copy_whose_answer_is_cut_short_is_sent_again(
+    server: Server, bucket: str, s3: S3, faulty: S3, proxy: FaultProxy
+) -> None:
+    source = s3.call(op.PutObject(bucket, "k", b"data")).version_id
+    proxy.choose = lambda seen: Truncate() if seen.attempt == 1 else None
+    faulty.call(op.CopyObject(bucket, "k", source, bucket, "copy"))
+    assert contents(server, bucket) == {"copy": b"data", "k": b"data"}
+    assert (faulty.stats.requests, faulty.stats.retries) == (2, 1)
 
 
 def test_a_listing_cut_short_is_read_again(bucket: str, s3: S3, faulty: S3, proxy: FaultProxy) -> None:
@@ -137,7 +145,8 @@ def test_a_server_that_stays_busy_ends_as_its_own_error_after_a_bounded_number_o
     with pytest.raises(S3Error, match=f"PutObject s3://{bucket}/k: SlowDown") as caught:
         faulty.call(op.PutObject(bucket, "k", b""))
     assert (caught.value.status, caught.value.code) == (503, "SlowDown")
-    assert len(proxy.seen) == client_module.ATTEMPTS
+    assert str(caught.value).endswith("; tried 8 times, try again later")
+    assert len(proxy.seen) == client_module.ATTEMPTS == 8
 
 
 @pytest.mark.parametrize("fault", [Status(403, "AccessDenied"), Status(404, "NoSuchBucket"), Status(400, "BadRequest")])
@@ -252,9 +261,10 @@ def test_jobs_are_drawn_only_as_there_is_room(bucket: str, faulty: S3, proxy: Fa
     for finished, _ in enumerate(results, 1):
         with lock:
             busy -= 1
-        assert drawn <= finished + 2 * 4
+        assert drawn <= finished + 4
     assert (drawn, finished) == (40, 40)
-    assert most <= 2 * 4
+    # One more than may be in flight, since a result is counted here only after the next request has been sent.
+    assert most <= 4 + 1
 
 
 def test_closing_the_results_ends_what_is_in_flight_at_once(bucket: str, faulty: S3, proxy: FaultProxy) -> None:
@@ -278,18 +288,23 @@ def test_closing_the_results_ends_what_is_in_flight_at_once(bucket: str, faulty:
 
 
 def test_ctrl_c_ends_a_run_within_a_second(bucket: str, faulty: S3, proxy: FaultProxy) -> None:
-    pressed = []
+    """A busy machine gets three tries."""
+    pressed = 0.0
 
     def press(seen: Seen) -> Fault:
-        if seen.number == 8:
-            pressed.append(time.monotonic())
+        nonlocal pressed
+        if seen.number % 8 == 0:
+            pressed = time.monotonic()
             os.kill(os.getpid(), signal.SIGINT)
         return Delay(60)
 
     proxy.choose = press
-    with pytest.raises(KeyboardInterrupt):
-        list(faulty.run(put(bucket, f"k{n}", b"") for n in range(8)))
-    assert time.monotonic() - pressed[0] < 1.5, "one second, and what a busy machine adds"
+    took: list[float] = []
+    while len(took) < 3 and min(took, default=1.0) >= 1:
+        with pytest.raises(KeyboardInterrupt):
+            list(faulty.run(put(bucket, f"k{n}", b"") for n in range(8)))
+        took.append(time.monotonic() - pressed)
+    assert min(took) < 1, took
 
 
 def test_a_rate_limit_spaces_the_requests(server: Server, bucket: str) -> None:

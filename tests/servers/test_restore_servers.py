@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -334,7 +333,10 @@ def test_a_page_of_markers_alone_does_not_end_the_listing(server: Server, s3: S3
     heads: op.ObjectHead = s3.call(op.HeadObject(name, "z"))
     plan = make_plan(s3, Scope(name), heads.last_modified, tmp_path / "plan")
     assert [(step.key, step.action, step.reason) for step in plan.steps()] == [("z", Action.KEEP, Reason.SAME_VERSION)]
-    assert replace(plan.header, summary=None).bucket == name
+    first: op.VersionPage = s3.call(op.ListVersions(name))
+    if server.interleaves:
+        # moto lists all versions before all markers, on every page.
+        assert (first.is_truncated, {entry.is_marker for entry in first.entries}) == (True, {True})
 
 
 INTERRUPTED = """
@@ -354,7 +356,7 @@ print(report.interrupted, report.written, report.pending, report.uploads_left, f
 def test_ctrl_c_ends_within_a_second_says_what_is_left_and_leaves_no_upload(
     world: World, planned: Callable[..., Plan], proxy: FaultProxy
 ) -> None:
-    """Starts a Python process, hence slow."""
+    """Starts a Python process, hence slow. A busy machine gets three tries."""
     plan = planned("cut")
     under_way = Event()
 
@@ -366,15 +368,18 @@ def test_ctrl_c_ends_within_a_second_says_what_is_left_and_leaves_no_upload(
 
     proxy.choose = choose
     arguments = [sys.executable, "-c", INTERRUPTED, proxy.endpoint, str(plan.path)]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
-        assert under_way.wait(30)
-        began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=20)
-        seconds = time.monotonic() - began
-    assert said.split() == ["True", "0", "1", "0"]
-    assert process.returncode == 0
-    assert seconds < 1.5
+    took: list[float] = []
+    while len(took) < 3 and min(took, default=1.0) >= 1:
+        under_way.clear()
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+            assert under_way.wait(30)
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=20)
+            took.append(time.monotonic() - began)
+        assert said.split() == ["True", "0", "1", "0"]
+        assert process.returncode == 0
+    assert min(took) < 1, took
     assert world.boto.list_multipart_uploads(Bucket=world.bucket).get("Uploads", []) == []
     assert world.now("cut") == {"cut/model": b"two"}
 
@@ -428,6 +433,6 @@ def test_an_archived_version_stops_the_restore_before_anything_is_written(moto: 
     with connect(endpoint_url=moto.endpoint) as s3:
         plan = make_plan(s3, Scope(name), float(MOTO_T), tmp_path / "plan")
         assert [(step.key, step.action) for step in plan.steps()] == [("cold", Action.THAW), ("warm", Action.COPY)]
-        with pytest.raises(Refused, match="1 versions lie in an archive class"):
+        with pytest.raises(Refused, match="1 version in an archive class"):
             apply(s3, plan)
     assert boto.get_object(Bucket=name, Key="warm")["Body"].read() == b"new"

@@ -78,12 +78,18 @@ def _target(folder: Folder, text: str) -> str:
         return text
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise Fault(f"{TRACKER} says {shown(text)!r}; it should say an iteration or release")
-    # verl keeps the same tracker beside folders of its own name.
-    for own in (f"global_step_{int(text)}", f"actor/global_step_{int(text)}"):
-        if files_at(folder, own):
-            return own
-    others = any(name.startswith("global_step_") for name in folder.folders)
-    return f"global_step_{int(text)}" if others else f"iter_{int(text):07}"
+    number = int(text)
+    own = f"iter_{number:07}"
+    # Others keep the same tracker beside folders of their own names: verl, Megatron-DeepSpeed.
+    names = (own, f"global_step_{number}", f"actor/global_step_{number}", f"global_step{number}")
+    there = next((name for name in names if files_at(folder, name)), None)
+    if there:
+        return there
+    if any(name.startswith("iter_") for name in folder.folders):
+        return own
+    styles = {re.sub("[0-9]+$", "", name) for name in folder.folders if name.startswith("global_step")}
+    style = min(styles & {"global_step", "global_step_"}, default="")
+    return f"{style}{number}" if style else own
 
 
 def _ranks(folder: Folder) -> ModelSet | None:
@@ -149,7 +155,7 @@ def _distributed(folder: Folder) -> Reading[ModelSet]:
         missing.append(Missing(CLOSING, named_by=COMMON))
     found = yield from dcp.read_map(folder)
     members = list(found.members)
-    if backends["sharded_backend"] != "torch_dist":
+    if backends["sharded_backend"] != "torch_dist" and not found.maps and not members:
         members = [path for path in sorted(folder.files) if "/" in path and not is_marker(path)]
         if not members:
             problems.append(f"{CLOSING} says {shown(backends['sharded_backend'])}, and no folder of a tensor is there")

@@ -22,7 +22,7 @@ from artifact_store.history.layouts.content import (
     rightly_empty,
     shown,
 )
-from artifact_store.history.layouts.naming import gaps, listed
+from artifact_store.history.layouts.naming import gaps, listed, told
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
 MARK: Final = "orbax.checkpoint"
@@ -43,6 +43,7 @@ class _Parts:
     missing: list[Missing] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    may_be_empty: set[str] = field(default_factory=set)
 
 
 def _marks(folder: Folder) -> bool:
@@ -70,6 +71,7 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
             parts.missing.append(Missing(f"{name}/{ITEM}", named_by=STEP))
         else:
             parts.warnings.append(f"{STEP} names the item {shown(name)}, of which there is no file")
+    missing, rest = told(parts.missing)
     closing = [name for name in (STEP, COMMITTED, MARK) if name in folder.names]
     return [
         ModelSet(
@@ -78,10 +80,10 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
             members=tuple(parts.members),
             indexes=(*parts.indexes, *closing),
             others=tuple(parts.others),
-            missing=tuple(parts.missing),
-            problems=tuple(parts.problems),
+            missing=missing,
+            problems=(*parts.problems, *rest),
             warnings=tuple(parts.warnings),
-            may_be_empty=frozenset({MARK, COMMITTED} & folder.names) | rightly_empty(parts.members),
+            may_be_empty=frozenset(parts.may_be_empty | {MARK, COMMITTED} & folder.names),
         )
     ]
 
@@ -124,15 +126,24 @@ def _item(folder: Folder, base: str, paths: list[str], parts: _Parts) -> Reading
         if absent := gaps(processes):
             every = listed(f"{base}ocdbt.process_{number}" for number in absent)
             parts.warnings.append(f"processes that wrote nothing, or whose folders are gone: {every}")
+    else:
+        try:
+            parts.missing += _lacking_folders(base, names, said)
+        except Fault as fault:
+            parts.problems.append(str(fault))
+    arrays = database or "tree_metadata" in said
     for path in paths:
         name = path[len(base) :]
-        if name in {MANIFEST, ITEM}:
+        if name == COMMITTED:
+            parts.may_be_empty.add(path)
+        if name in {MANIFEST, ITEM, COMMITTED}:
             parts.indexes.append(path)
         elif name == "_sharding" or name.startswith("array_metadatas/"):
             parts.others.append(path)
         else:
             parts.members.append(path)
-    return database or "tree_metadata" in said
+            parts.may_be_empty |= frozenset() if arrays else rightly_empty([path])
+    return arrays
 
 
 def _lacking(base: str, names: set[str], processes: dict[int, str]) -> Iterator[Missing]:
@@ -146,6 +157,25 @@ def _lacking(base: str, names: set[str], processes: dict[int, str]) -> Iterator[
             yield Missing(base + process + MANIFEST, min(base + name for name in names if name.startswith(process)))
     if not any(name.startswith("d/") or "/d/" in name for name in names):
         yield Missing(f"{base}d", named_by=witness)
+
+
+def _lacking_folders(base: str, names: set[str], said: dict[str, Any]) -> list[Missing]:
+    """The arrays of an item without database that have no folder, as its metadata names them. Raises Fault."""
+    tree = said.get("tree_metadata")
+    if not isinstance(tree, dict) or len(tree) > MEMBERS:
+        return []
+    there = {name[:end] for name in names for end, letter in enumerate(name) if letter == "/"}
+    lacking = []
+    for entry in tree.values():
+        try:
+            keys = [part["key"] for part in entry["key_metadata"]]
+            array = entry["value_metadata"]["value_type"] in {"jax.Array", "np.ndarray"}
+        except (KeyError, TypeError):
+            raise Fault(f"{shown(base + ITEM)} holds a tree that does not name its arrays") from None
+        name = inner_path(".".join(map(str, keys)), base + ITEM)
+        if array and name not in there:
+            lacking.append(Missing(f"{base}{name}/{'zarr.json' if said.get('use_zarr3') else '.zarray'}", base + ITEM))
+    return lacking
 
 
 def _step(folder: Folder, parts: _Parts) -> Reading[dict[str, Any]]:

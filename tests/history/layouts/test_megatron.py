@@ -93,6 +93,12 @@ def test_what_a_cut_distributed_iteration_lacks_is_missing(gone, missing):
     assert recognise(dcp.LAYOUT, files) == []
 
 
+def test_another_backend_that_writes_a_map_is_checked_against_it():
+    files = DISTRIBUTED | {"metadata.json": CLOSING.replace(b"torch_dist", b"fsdp_dtensor")}
+    assert only(LAYOUT, files).members == ("__0_0.distcp", "__0_1.distcp", "common.pt")
+    assert only(LAYOUT, without(files, "__0_1.distcp")).missing == (Missing("__0_1.distcp", ".metadata"),)
+
+
 def test_zarr_iterations_hold_a_folder_for_each_tensor():
     closing = CLOSING.replace(b"torch_dist", b"zarr")
     files = {"metadata.json": closing, "common.pt": 9, "model.w/.zarray": 5, "model.w/0.0": 80, "model.w/": 0}
@@ -134,6 +140,7 @@ RUN = {f"iter_0000100/{path}": size for path, size in RANKS.items()}
         (b"release", {"release/mp_rank_00/model_optim_rng.pt": 5}),
         (b"7", {"global_step_7/actor/model_world_size_1_rank_0.pt": 5}),
         (b"7", {"actor/global_step_7/model.pt": 5}),
+        (b"7", {"global_step7/mp_rank_00_model_states.pt": 5}),
     ],
 )
 def test_the_tracker_is_a_pointer_beside_the_folder_it_names(text, files):
@@ -156,6 +163,8 @@ def test_the_tracker_is_a_pointer_beside_the_folder_it_names(text, files):
         (b"200", RUN | {"iter_0000200/": 0}, "iter_0000200"),
         (b"release", RUN, "release"),
         (b"8", {"global_step_7/actor/model.pt": 5}, "global_step_8"),
+        (b"8", {"global_step7/mp_rank_00_model_states.pt": 5}, "global_step8"),
+        (b"8", RUN | {"global_step7/mp_rank_00_model_states.pt": 5}, "iter_0000008"),
         (b"100", {}, "iter_0000100"),
     ],
 )

@@ -176,11 +176,52 @@ def test_a_metadata_file_that_cannot_be_used_is_a_problem(path, content, problem
     assert found.members == ("assets/droid/norm_stats.json", *MEMBERS)
 
 
-def test_zarr_items_need_no_manifest():
-    files = {"_METADATA": b'{"tree_metadata": {}, "use_ocdbt": false}', "params.w/.zarray": 9, "params.w/0.0": 80}
+def tree(*paths, value_type="jax.Array", **more):
+    entries = {
+        str(path): {
+            "key_metadata": [{"key": key, "key_type": 2} for key in path],
+            "value_metadata": {"value_type": value_type, "skip_deserialize": False, "write_shape": [8, 8]},
+        }
+        for path in paths
+    }
+    return json.dumps({"tree_metadata": entries, "use_ocdbt": False, "use_zarr3": False} | more).encode()
+
+
+def test_zarr_items_have_a_folder_for_each_array():
+    files = {"_METADATA": tree(("params", "w"), ("a",)), "params.w/.zarray": 9, "params.w/0.0": 80, "a/.zarray": 9}
     found = only(LAYOUT, files)
-    assert found.members == ("params.w/.zarray", "params.w/0.0")
-    assert found.missing == ()
+    assert found.members == ("a/.zarray", "params.w/.zarray", "params.w/0.0")
+    assert (found.missing, found.may_be_empty) == ((), frozenset())
+    assert only(LAYOUT, without(files, "a/.zarray")).missing == (Missing("a/.zarray", "_METADATA"),)
+    nested = {"_METADATA": tree(("linear/w",)), "linear/w/.zarray": 9}
+    assert only(LAYOUT, nested).missing == ()
+    newer = without(files, "a/.zarray") | {"_METADATA": tree(("a",), use_zarr3=True)}
+    assert only(LAYOUT, newer).missing == (Missing("a/zarr.json", "_METADATA"),)
+    assert only(LAYOUT, {"_METADATA": tree(("epoch",), value_type="scalar")}).missing == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (tree(("..",)), "_METADATA names .., which is no path inside the folder"),
+        (tree(("a/../b",)), "_METADATA names a/../b, which is no path inside the folder"),
+        (b'{"tree_metadata": {"a": 1}}', "_METADATA holds a tree that does not name its arrays"),
+        (b'{"tree_metadata": {"a": {"key_metadata": 1}}}', "_METADATA holds a tree that does not name its arrays"),
+    ],
+)
+def test_a_tree_that_cannot_be_used_is_a_problem(content, problem):
+    assert only(LAYOUT, {"_METADATA": content}).problems == (problem,)
+
+
+def test_the_mark_that_each_item_is_committed_closes_it():
+    found = only(LAYOUT, STEP | {"state/commit_success.txt": 40})
+    assert found.members == ("assets/droid/norm_stats.json", *MEMBERS)
+    assert found.indexes == (
+        "state/_METADATA",
+        "state/commit_success.txt",
+        "state/manifest.ocdbt",
+        "_CHECKPOINT_METADATA",
+    )
 
 
 @pytest.mark.parametrize(
