@@ -25,7 +25,7 @@ from artifact_store.errors import Refused, UsageError
 from artifact_store.history.state import Flag
 from artifact_store.restore.cost import requests_for
 from artifact_store.restore.destination import IN_PLACE, Destination, ToFolder, parse_destination
-from artifact_store.restore.models import PlannedModel
+from artifact_store.restore.models import PlannedModel, Wanted
 from artifact_store.restore.plan import Action, Current, PlanOptions, Reason, Step, Summary
 
 FORMAT = "artifact-store plan 1"
@@ -106,8 +106,9 @@ def write_plan(
             with _naming(path):
                 body.write(line)
             summary.add(step, requests_for(step, to_folder=to_folder))
-        plain = _header_json(replace(header, models=models(), summary=summary))
-        header = replace(header, summary=summary, digest=_sum(plain, digest.digest()))
+        header = replace(header, models=models(), summary=summary)
+        plain = _header_json(header)
+        header = replace(header, digest=_sum(plain, digest.digest()))
         with _naming(path):
             body.seek(0)
             _replace(path, _line({**plain, "digest": header.digest}), body)
