@@ -55,7 +55,7 @@ KINDS = (CHANGED, CHANGED, KEPT, CHANGED, DELETED, CHANGED, NEW, CHANGED, KEPT, 
 def deep_key(index: int) -> str:
     """Ten shards a checkpoint, ten checkpoints a run, a hundred runs a family. In the order of numbers."""
     family, run, step, shard = index // 10_000, index // 100 % 100, index // 10 % 10, index % 10
-    return f"models/family-{family:03}/run-{run:03}/checkpoint-{step:05}/model-{shard:05}-of-00010.safetensors"
+    return f"models/family-{family:03}/run-{run:03}/checkpoint-{step:05}/shard-{shard:05}-of-00010.bin"
 
 
 def flat_key(index: int) -> str:

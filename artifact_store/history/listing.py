@@ -48,9 +48,8 @@ BLIND_AFTER_PAGES = 4
 ENTRIES_AHEAD = 32_000
 """Entries held or asked for before they are wanted, about 11 MB: reading the XML of so many takes longer than waiting
 for the answers."""
-HINT_LEVELS = 6
-"""Folders, counted from the deepest, that are asked for their siblings when a range is cut."""
-GUESS_DEPTH = 24
+ENOUGH = 24
+"""Ranges being read at once, with which nothing is cut."""
 CLASSES = ("0123456789", "0123456789abcdef", "0123456789ABCDEF", "abcdefghijklmnopqrstuvwxyz")
 
 
@@ -80,8 +79,9 @@ class _Range:
 
     before: the range to the left, from whose end this one starts where it has no markers of its own (`after_before`).
     skip: the key of those markers, listed to its end before. hints: prefixes known to lie in it. pages: read and not
-    yet given out, with `held` entries. last, last_page: key and version id of the last entry read, and its page.
-    beyond: the first key seen at or after `until`, once done.
+    yet given out, with `held` entries. first: the first key read. last, last_page: key and version id of the last
+    entry read, and its page. blind: no folders divide what is left. beyond: the first key seen at or after `until`,
+    once done.
     """
 
     prefix: str
@@ -99,6 +99,8 @@ class _Range:
     held: int = 0
     busy: bool = False
     cutting: bool = False
+    blind: bool = False
+    first: str = ""
     done: bool = False
     last: tuple[str, str] | None = None
     last_page: VersionPage | None = None
@@ -157,22 +159,27 @@ class _Listing:
             yield self._next_job()
 
     def _next_job(self) -> Job[None] | None:
-        ahead = 0
-        long: _Range | None = None
+        """The nearest first: a range that turns out long is cut before those behind it are read."""
+        ahead = under_way = 0
+        blind: _Range | None = None
         for one in self._ranges:
             if not (one.busy or one.done) and self._may_start(one):
                 one.busy = True
                 return self._page_job(one)
-            if long is None and not (one.done or one.cutting) and one.last and one.read >= one.next_split:
-                long = one
+            under_way += one.busy
+            if under_way < ENOUGH and not (one.done or one.cutting) and one.last and one.read >= one.next_split:
+                if not one.blind:
+                    one.cutting, one.next_split = True, one.read * 2
+                    return self._cut_at_folders(one)
+                blind = blind or one
             # What is held behind a range must not keep it from being read: it is needed first.
             ahead += one.held + (self._page if one.busy else 0)
             if ahead >= ENTRIES_AHEAD:
                 break
-        if long is None:
+        if blind is None:
             return None
-        long.cutting, long.next_split = True, long.read * 2
-        return self._split_job(long)
+        blind.cutting, blind.next_split = True, blind.read * 2
+        return self._cut_at_guesses(blind)
 
     def _may_start(self, one: _Range) -> bool:
         """Whether it is known where the range starts; it may turn out to be empty without being asked for."""
@@ -215,52 +222,54 @@ class _Listing:
         if entries:
             last = entries[-1] if page.interleaved else max(entries, key=lambda e: (e.key, -e.last_modified))
             one.last = last.key, last.version_id
+            one.first = one.first or entries[0].key
             one.last_page = replace(page, entries=entries)
             one.pages.append(one.last_page)
             one.held += len(entries)
 
-    def _split_job(self, one: _Range) -> Job[None]:
-        """Cut the rest of a range at folders known to lie in it; else ask the folders on the way to where it has come
-        for their later siblings; else guess."""
-        page = one.last_page
-        assert page is not None  # noqa: S101 - only a range that was read from is cut
-        points, hints = self._usable(one, one.hints), one.hints
-        if not points:
-            hints = yield from self._siblings(one)
-            points = self._usable(one, hints)
-        pieces = min(SPLIT_POINTS, int(pages_left(page, points) / PAGES_A_PIECE))
-        if not points and one.read >= BLIND_AFTER_PAGES:
-            points = hints = yield from self._guessed(one, page)
-            points = self._usable(one, points)
-            pieces = min(SPLIT_POINTS, len(points))
+    def _cut_at_folders(self, one: _Range) -> Job[None]:
+        """Cut the rest of a range at folders known to lie in it, or at later siblings of the folders on the way to
+        where it has come: of the highest ones first, since they hold most."""
+        assert one.last is not None  # noqa: S101 - only a range that was read from is cut
+        key, version_id = one.last
+        levels = [one.prefix] + [key[: i + 1] for i, c in enumerate(key) if c == "/" and i >= len(one.prefix)]
+        hints, points, pieces = one.hints, *self._pieces(one, one.hints)
+        while levels and pieces < 2:
+            asks: list[Operation] = [ListVersions(self._bucket, level, "/", key, version_id) for level in levels[:2]]
+            del levels[:2]
+            answers: list[VersionPage] = yield asks
+            hints = sorted({*hints, *(prefix for answer in answers for prefix in answer.common_prefixes)})
+            points, pieces = self._pieces(one, hints)
+        one.cutting = False
         if points and pieces:
             step = -(-len(points) // pieces)
             self._cut(one, points[::step], hints, probe=step == 1)
-        elif not points and one.read < BLIND_AFTER_PAGES:
-            one.next_split = BLIND_AFTER_PAGES
+            if pieces > 1:
+                one.next_split = one.read + 1
+        elif not points:
+            one.blind, one.next_split = True, max(one.next_split, BLIND_AFTER_PAGES)
+
+    def _pieces(self, one: _Range, hints: Iterable[str]) -> tuple[list[str], int]:
+        """(the hints that can be used, how many pieces what they hold is worth)."""
+        points = self._usable(one, hints)
+        if not points or one.last_page is None:
+            return [], 0
+        left = pages_left(one.last_page, points, one.first, one.read)
+        return points, min(SPLIT_POINTS, len(points), int(left / PAGES_A_PIECE))
+
+    def _cut_at_guesses(self, one: _Range) -> Job[None]:
+        """Cut the rest of a range that no folders divide at beginnings that some of its keys have."""
+        assert one.last_page is not None  # noqa: S101 - only a range that was read from is cut
+        likely = self._usable(one, guesses(one.first, one.last_page, one.prefix))
+        found: list[VersionPage] = []
+        if likely:
+            found = yield [ListVersions(self._bucket, guess, "", "", "", 1) for guess in likely]
+        there = [guess for guess, answer in zip(likely, found, strict=True) if answer.entries]
+        points = self._usable(one, there)
         one.cutting = False
-
-    def _siblings(self, one: _Range) -> Job[list[str]]:
-        if one.done or one.last is None:
-            return []
-        key, version_id = one.last
-        levels = [one.prefix] + [key[: i + 1] for i, c in enumerate(key) if c == "/" and i >= len(one.prefix)]
-        asks: list[Operation] = [
-            ListVersions(self._bucket, level, "/", key, version_id) for level in levels[-HINT_LEVELS:]
-        ]
-        found: list[VersionPage] = yield asks
-        return sorted({prefix for answer in found for prefix in answer.common_prefixes})
-
-    def _guessed(self, one: _Range, page: VersionPage) -> Job[list[str]]:
-        """Those of the guesses below which there is something."""
-        if one.done or one.last is None:
-            return []
-        folder = one.last[0][: one.last[0].rfind("/") + 1]
-        likely = self._usable(one, guesses(page, folder))
-        if not likely:
-            return []
-        found: list[VersionPage] = yield [ListVersions(self._bucket, guess, "", "", "", 1) for guess in likely]
-        return [guess for guess, answer in zip(likely, found, strict=True) if answer.entries]
+        if points:
+            self._cut(one, points, there, probe=True)
+            one.next_split = one.read + 1
 
     def _usable(self, one: _Range, hints: Iterable[str]) -> list[str]:
         """The prefixes that lie wholly in what the range has still to list, in order."""
@@ -299,36 +308,39 @@ class _Listing:
         self._ranges[at + 1 : at + 1] = pieces
 
 
-def pages_left(page: VersionPage, folders: Iterable[str]) -> float:
-    """How many pages `folders` fill, if each holds as much as its siblings that the page shows."""
+def pages_left(page: VersionPage, folders: Iterable[str], first: str, read: int) -> float:
+    """How many pages `folders` fill, if each holds as much as its siblings that the page shows. first, read: where the
+    range began and how many pages ago: a folder that has not ended since then holds at least as many."""
     coming = Counter(folder[: folder.rfind("/", 0, -1) + 1] for folder in folders)
     pages = 0.0
     for parent, count in coming.items():
         under = (entry.key for entry in page.entries if entry.key.startswith(parent))
-        siblings = {key[: key.find("/", len(parent))] for key in under if "/" in key[len(parent) :]}
-        pages += count / max(1, len(siblings))
+        siblings = {key[: key.find("/", len(parent)) + 1] for key in under if "/" in key[len(parent) :]}
+        long = len(siblings) == 1 and first.startswith(min(siblings))
+        pages += count * read if long else count / max(1, len(siblings))
     return pages
 
 
-def guesses(page: VersionPage, folder: str) -> list[str]:
-    """Prefixes that later keys of a folder without sub-folders may have: the last key with one of its characters
-    replaced by a later one of the same kind. A wrong guess costs a request and nothing else."""
-    names = [entry.key[len(folder) :] for entry in page.entries if entry.key.startswith(folder)]
-    if not names:
-        return []
-    first, last = names[0], names[-1]
-    common = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-    seen = set("".join(names))
+def guesses(first: str, page: VersionPage, prefix: str) -> list[str]:
+    """Prefixes that later keys may have, after those from `first` to the page's last were read: the last one with a
+    later character of the same kind where the two begin to differ, or just before. A wrong guess costs a small request.
+    """
+    last = max(entry.key for entry in page.entries)
+    differ = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    seen = {c for entry in page.entries for c in entry.key[max(len(prefix), differ - 2) :]}
     letters = {c for c in seen if c.isalpha()}
     found = []
-    for depth, char in enumerate(last[:GUESS_DEPTH]):
+    for depth in (differ - 2, differ - 1, differ):
+        if not len(prefix) <= depth < len(last):
+            continue
+        char = last[depth]
         kind = next((k for k in CLASSES if char in k and (len(k) == 10 or letters <= set(k))), "")
         if len(kind) == 10 and letters and letters <= set("abcdef"):
             kind = CLASSES[1]
-        if not kind and char.isalpha() and depth >= common:
+        if not kind and char.isalpha():
             kind = CLASSES[3] if char.islower() else CLASSES[3].upper()
-        found += [folder + last[:depth] + c for c in kind if c > char]
-    return found[: 2 * SPLIT_POINTS]
+        found += [last[:depth] + c for c in kind if c > char]
+    return found
 
 
 def _grouped(page: VersionPage) -> Iterator[History]:

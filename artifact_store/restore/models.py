@@ -72,7 +72,7 @@ class PlannedModel:
             found.name,
             found.layout,
             verdict.condition.value,
-            instant,
+            float(instant),
             keys((*found.members, *found.others)),
             keys(found.indexes),
             keys(found.pointers),

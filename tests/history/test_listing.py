@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from artifact_store.errors import S3Error
 from artifact_store.history.listing import History, list_histories, list_history
 from artifact_store.s3 import operations as op
+from tests.history.ticking import Ticking
 from tests.restore.memory import MemoryS3
 
 BUCKET = "bkt"
@@ -115,6 +116,24 @@ def test_a_listing_in_parallel_costs_few_requests_more_than_one_in_a_row() -> No
     entries = sum(len(history.entries) for history in list_histories(s3, BUCKET))
     assert entries == 4000
     assert 40 <= len(s3.sent) <= 40 * 3
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(
+            lambda i: f"m/f-{i // 9000:02}/run-{i // 90 % 100:03}/step-{i // 9 % 10:05}/{i % 9:05}", id="tree"
+        ),
+        pytest.param(lambda i: f"artifacts/{i:09}.bin", id="numbers"),
+        pytest.param(lambda i: f"blobs/{i * 2654435761 % 2**32:08x}", id="digests"),
+    ],
+)
+def test_a_thousand_pages_take_a_twentieth_of_the_time_of_one_after_the_other(names: Callable[[int], str]) -> None:
+    """64 requests under way; each of these buckets is listed in half a second of computing."""
+    s3 = Ticking(sorted(names(i) for i in range(33_334)))
+    assert [history.key for history in list_histories(s3, BUCKET)] == s3.keys
+    assert s3.ticks <= s3.pages / 20
+    assert s3.requests <= s3.pages * 2.5
 
 
 def test_a_listing_that_fits_a_page_costs_one_request() -> None:
