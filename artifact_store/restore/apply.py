@@ -221,6 +221,10 @@ class _Run:
     def _copies(self) -> None:
         """Raises S3Error where every copy was denied: to go on with the deletes would leave the worst of both."""
         known, left = self._probe(self._todo(Action.COPY), self.writes.probe_copy)
+        first = next(left, None)
+        if first is not None:
+            # Alone, since it shows whether copies in parts have the ETags that they are made for.
+            self._count(self._one(self.writes.copy(*first, look=not known)))
         jobs = (self.writes.copy(number, step, look=not known) for number, step in left)
         self._drain([outcome] for outcome in self.s3.run(jobs))
         if self.denied is not None and not self.copied and not self.stop.is_set():
