@@ -173,8 +173,8 @@ class _Run:
         self._emit(report, found, unproved)
         if report.uploads_left:
             say(
-                f"{number(report.uploads_left, 'unfinished upload')} could not be given up in time; the bucket's "
-                "lifecycle rule for incomplete uploads takes what is left",
+                f"{number(report.uploads_left, 'unfinished upload')} could not be given up in time; the next "
+                "apply of this plan does it",
                 "yellow",
             )
         if report.interrupted:
