@@ -305,7 +305,6 @@ class TestEncryptionKey:
     def test_a_protected_key_survives_its_removal_from_the_program(self) -> None:
         found = component(lambda: EncryptionKey("key", description="d", protected=True))
         assert (found["key"].protect, found["key"].retained) == (True, True)
-        assert (found["key-alias"].protect, found["key-alias"].retained) == (False, False)
 
 
 class TestBackupRole:
