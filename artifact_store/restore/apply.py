@@ -8,6 +8,7 @@ what cannot end (versions in an archive class).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -317,8 +318,10 @@ class _Run:
             return
 
         def abort() -> None:
-            for _ in self.s3.run(self._aborts()):
-                pass
+            # The journal's disk may be what ended the run; then the ids stay noted as they are.
+            with suppress(OSError):
+                for _ in self.s3.run(self._aborts()):
+                    pass
 
         thread = Thread(target=abort, name="abort-uploads", daemon=True)
         thread.start()
