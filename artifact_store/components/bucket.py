@@ -11,8 +11,8 @@ import pulumi_aws as aws
 
 from artifact_store import design
 from artifact_store.components import policy
-from artifact_store.components.engine import guarded
 from artifact_store.components.key import EncryptionKey
+from artifact_store.components.options import guarded
 
 OWNERSHIP = "BucketOwnerEnforced"
 """No ACLs: a restore job that brings ACLs into such a bucket fails (AWS Backup guide, restoring-s3)."""
