@@ -477,10 +477,10 @@ class TestRestoreTest:
     def test_restores_the_bucket_without_acls(self) -> None:
         args = design.RestoreTest(
             name="store_test",
-            schedule="cron(0 16 ? * MON *)",
-            timezone="Etc/UTC",
-            start_window_hours=24,
-            selection_window_days=30,
+            schedule="cron(0 9 ? * TUE *)",
+            timezone="Europe/Berlin",
+            start_window_hours=8,
+            selection_window_days=15,
             validation_window_hours=12,
         )
 
@@ -498,14 +498,14 @@ class TestRestoreTest:
         found = component(program)
         assert found["check"].inputs == {
             "name": "store_test",
-            "scheduleExpression": "cron(0 16 ? * MON *)",
-            "scheduleExpressionTimezone": "Etc/UTC",
-            "startWindowHours": 24,
+            "scheduleExpression": "cron(0 9 ? * TUE *)",
+            "scheduleExpressionTimezone": "Europe/Berlin",
+            "startWindowHours": 8,
             "recoveryPointSelection": {
                 "algorithm": "LATEST_WITHIN_WINDOW",
                 "includeVaults": ["arn:vault"],
                 "recoveryPointTypes": ["CONTINUOUS", "SNAPSHOT"],
-                "selectionWindowDays": 30,
+                "selectionWindowDays": 15,
             },
         }
         assert found["check-selection"].dependencies >= {"role-general", "role-s3"}
