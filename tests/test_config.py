@@ -448,6 +448,10 @@ class TestRulesThatNoConfigCanBreakToday:
     def test_names(self) -> None:
         assert [p.id for p in rules.vault_name("a b", "f")] == ["N1"]
         assert list(rules.vault_name("ab", "f")) == []
+        assert lines(rules.plan_name("a b", "f")) == [
+            ("N2", "error", "f: name 'a b' must be 1 to 50 letters, digits, -, _ or .; it has 3")
+        ]
+        assert list(rules.plan_name("a.b", "f")) == []
         assert [p.id for p in rules.name_without_hyphen("a-b", "f", "framework")] == ["N3"]
         assert [p.id for p in rules.name_without_hyphen("1a", "f", "framework")] == ["N3"]
         assert list(rules.name_without_hyphen("1a", "f", "tiering")) == []
@@ -498,6 +502,16 @@ class TestRulesThatNoConfigCanBreakToday:
         assert lines(rules.history_kept(35, 30, "f")) == [
             ("P7", "warning", "f: changing it from 35 to 30 stops the present continuous backup: a new one starts empty, and the old one stays until it ends")
         ]  # fmt: skip
+
+    def test_another_key_of_a_vault_is_warned_of(self) -> None:
+        assert list(rules.points_kept("aws", "aws", "f")) == []
+        assert lines(rules.points_kept("aws", "customer", "f")) == [
+            (
+                "K6",
+                "warning",
+                "f: changing it from aws to customer replaces the vault and deletes every recovery point in it",
+            )
+        ]
 
     def test_counts(self) -> None:
         assert list(rules.counts(10, 5, 10, "f")) == []

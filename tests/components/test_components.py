@@ -112,7 +112,7 @@ class TestVersionedBucket:
                 "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
             },
             {
-                "id": "expire-noncurrent-versions",
+                "id": "remove-what-is-not-promised",
                 "status": "Enabled",
                 "filter": {"prefix": ""},
                 "noncurrentVersionExpiration": {"noncurrentDays": 35},
@@ -121,9 +121,14 @@ class TestVersionedBucket:
         ]
         assert found["models-lifecycle"].dependencies == {"models", "models-versioning"}
 
-    def test_versions_kept_for_ever_have_no_expiry_rule(self) -> None:
+    def test_versions_kept_for_ever_do_not_expire_and_markers_over_nothing_still_do(self) -> None:
         found = component(lambda: VersionedBucket("models", replace(BUCKET, noncurrent_days=None), protected=True))
-        assert [rule["id"] for rule in found["models-lifecycle"].inputs["rules"]] == ["abort-unfinished-uploads"]
+        assert found["models-lifecycle"].inputs["rules"][1] == {
+            "id": "remove-what-is-not-promised",
+            "status": "Enabled",
+            "filter": {"prefix": ""},
+            "expiration": {"expiredObjectDeleteMarker": True},
+        }
 
     def test_policy_denies_plain_http_and_on_request_removal_of_versions(self) -> None:
         plain = component(lambda: VersionedBucket("models", BUCKET, protected=True))
