@@ -305,7 +305,7 @@ class _Run:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, OSError):
-        return f"{error.filename or 'the journal beside the plan'}: {error.strerror or error}"
+        return f"{error.filename or 'this machine'}: {error.strerror or error}"
     return str(error) or "interrupted"
 
 
