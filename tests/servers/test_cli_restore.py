@@ -520,7 +520,6 @@ def test_a_journal_that_can_no_longer_be_written_is_told_with_what_is_done(story
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 3
     error = done.stderr.splitlines()[-1]
-    # A write to the journal may be cut short before one fails.
     assert error.startswith(
         f"error: {plan}.journal: File too large; 0 of 3 keys are noted as done, and what is written"
     )
