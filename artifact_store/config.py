@@ -237,8 +237,8 @@ _Loader.add_implicit_resolver(
 def _config(path: Path) -> dict[str, Any]:
     """The mapping `config:` of a file."""
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
-        json.dumps(document, default=str)
+        loaded = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        document = json.loads(json.dumps(loaded, default=str))
     except yaml.MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError([f"{path.name}{line}: {error.problem}"]) from error

@@ -1,7 +1,8 @@
 """The errors a user can meet: one base, one subclass a cause, each with the exit code it ends the command with.
 
 A message is one line: what is wrong, where, and what to do. Whoever prints it adds nothing but the word "error".
-Exit codes: 2 the command line or config is wrong, 3 some keys failed, 4 refused or impossible.
+Exit codes: 2 the command line or config is wrong, 3 not all is done or proved, 4 refused or impossible: nothing was
+written.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Refused(ArtifactStoreError):
 
 
 class KeysFailed(ArtifactStoreError):
-    """Some keys could not be written; the others were. `failures` pairs each key with its reason."""
+    """Not all was written, or not all could be proved; what was written stays. `failures` pairs each key that is known
+    to have failed with its reason."""
 
     exit_code = 3
 

@@ -19,11 +19,11 @@ from pulumi.runtime import mocks, settings
 from pulumi.runtime.stack import run_in_stack
 
 from artifact_store import config
+from artifact_store.embedded.table import SIGNATURE, number
 
 PROJECT = Path(__file__).resolve().parents[1]
 ACCOUNT = "123456789012"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
-SIGNATURE = "4dabf18193072939515e22adb298388d"
 
 
 @dataclass
@@ -130,7 +130,7 @@ def _plain(value: Any, path: str, secrets: set[str]) -> Any:
         return {k: _plain(v, f"{path}.{k}", secrets) for k, v in value.items()}
     if isinstance(value, list):
         return [_plain(v, f"{path}[{i}]", secrets) for i, v in enumerate(value)]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return number(value)
 
 
 def record(

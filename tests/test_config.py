@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,7 @@ PATHS = [path for path, _ in fields(config.StoreConfig)]
 )
 @settings(deadline=None, max_examples=50)
 def test_any_config_is_read_or_refused_in_own_words_with_every_fault_in_one_line(values: dict[str, Any]) -> None:
+    """Takes 4 s: fifty configs, each checked whole."""
     raw = FULL
     for path, value in values.items():
         raw = with_(path, value, raw)
@@ -270,6 +272,8 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("B3", "retention.versionDays", 0, "retention.versionDays: must be 1 to 36500 days, or forever, found 0"),
     ("B3", "retention.versionDays", 36_501, "retention.versionDays: must be 1 to 36500 days, or forever, found 36501"),
     ("N4", "bucket.adopt", "My_Models", "bucket.adopt: 'My_Models' is no bucket name: 3 to 63 lower-case letters, digits, . or -, a letter or digit at both ends and beside each ."),
+    ("N5", "restoreTest.selectionWindowDays", 366, "restoreTest.selectionWindowDays: must be 1 to 365, found 366"),
+    ("N5", "restoreTest.validationWindowHours", 0, "restoreTest.validationWindowHours: must be 1 to 168, found 0"),
     ("N5", "restoreTest.startWindowHours", 169, "restoreTest.startWindowHours: must be 1 to 168, found 169"),
     ("E1", "alertEmails", ["oncall"], "alertEmails: 'oncall' is no e-mail address; write for example ml-oncall@example.com"),
     ("E1", "alertEmails", ["a@example.com", "b@example.com", "a@example.com"], "alertEmails: 'a@example.com' stands twice; write it once"),
@@ -299,6 +303,25 @@ def test_what_costs_or_loses_something_is_warned_of(name: str, path: str, value:
     raw = with_(path, value)
     assert warnings(raw) == [expected]
     assert rule_ids(raw, "warning") == [name]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "meet"), [(181, 60, True), (180, 60, False), (60, 1261, True), (60, 1260, False)]
+)
+def test_start_windows_meet_where_the_earlier_one_is_still_open_when_the_later_one_opens(
+    first: int, second: int, meet: bool
+) -> None:
+    """Daily at 1:00 and weekly at 4:00 on Sundays: 3 hours apart, and 21 to the next daily one."""
+    daily, weekly = stack.check(FULL, "prod")[0].rules[1:3]
+    found = rules.overlaps([replace(daily, start_window_minutes=first), replace(weekly, start_window_minutes=second)])
+    assert [p.field for p in found] == (["schedule.daily"] if meet else [])
+
+
+def test_names_that_replace_what_they_name_depend_on_the_stack_alone() -> None:
+    small = stack.check({**REGION, "retention": {"pointInTimeDays": 7}, "throwAway": True}, "prod")[0]
+    full = stack.check(FULL, "prod")[0]
+    assert (small.plan_name, small.vault.name) == (full.plan_name, full.vault.name)
+    assert [rule.name for rule in full.rules][:1] == [rule.name for rule in small.rules]
 
 
 def test_short_retention_is_warned_of() -> None:
@@ -426,6 +449,10 @@ class TestRulesThatNoConfigCanBreakToday:
     def test_names(self) -> None:
         assert [p.id for p in rules.vault_name("a b", "f")] == ["N1"]
         assert list(rules.vault_name("ab", "f")) == []
+        assert lines(rules.plan_name("a b", "f")) == [
+            ("N2", "error", "f: name 'a b' must be 1 to 50 letters, digits, -, _ or .; it has 3")
+        ]
+        assert list(rules.plan_name("a.b", "f")) == []
         assert [p.id for p in rules.name_without_hyphen("a-b", "f", "framework")] == ["N3"]
         assert [p.id for p in rules.name_without_hyphen("1a", "f", "framework")] == ["N3"]
         assert list(rules.name_without_hyphen("1a", "f", "tiering")) == []
@@ -476,6 +503,16 @@ class TestRulesThatNoConfigCanBreakToday:
         assert lines(rules.history_kept(35, 30, "f")) == [
             ("P7", "warning", "f: changing it from 35 to 30 stops the present continuous backup: a new one starts empty, and the old one stays until it ends")
         ]  # fmt: skip
+
+    def test_another_key_of_a_vault_is_warned_of(self) -> None:
+        assert list(rules.points_kept("aws", "aws", "f")) == []
+        assert lines(rules.points_kept("aws", "customer", "f")) == [
+            (
+                "K6",
+                "warning",
+                "f: changing it from aws to customer replaces the vault and deletes every recovery point in it",
+            )
+        ]
 
     def test_counts(self) -> None:
         assert list(rules.counts(10, 5, 10, "f")) == []

@@ -154,8 +154,6 @@ def test_prod_is_protected_locked_copied_and_tested() -> None:
     found = run_project("prod")
     assert {r.name for r in found.found.values() if not r.protect} == {
         "alerts-email-28772038",
-        "alerts-key-alias",
-        "models-key-alias",
         "restore-test",
         "restore-test-selection",
         "vault-notifications",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import yaml
 
 PROJECT = Path(__file__).resolve().parents[1]
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
+PREVIEW = PROJECT / ".github/workflows/preview.yml"
 STACKS = {path.name.split(".")[1] for path in PROJECT.glob("Pulumi.*.yaml")}
 
 
@@ -62,6 +65,54 @@ def test_a_preview_gets_short_lived_credentials_and_a_fork_gets_none() -> None:
     [credentials] = [step["with"] for step in job["steps"] if "configure-aws-credentials" in step.get("uses", "")]
     assert credentials["role-to-assume"] == "${{ vars.PREVIEW_ROLE_ARN }}"
     assert not {"aws-access-key-id", "aws-secret-access-key"} & credentials.keys()
+
+
+def test_a_preview_runs_the_engine_that_the_tests_run() -> None:
+    tested = re.search(
+        r"^\s*github\.com/pulumi/pulumi/pkg/v3 v(\S+)", (PROJECT / "tools/go.mod").read_text(), re.MULTILINE
+    )
+    assert tested is not None
+    [pulumi] = [s["with"] for s in steps(PREVIEW) if s.get("uses", "").startswith("pulumi/actions")]
+    assert pulumi["pulumi-version"] == tested[1]
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        ("v3.274.1", ""),
+        ("v3.300.0", ""),
+        ("v4.0.0", ""),
+        ("v3.99.0", "v3.99.0"),
+        ("3.274.0", "3.274.0"),
+        ("", "no version"),
+    ],
+)
+def test_a_pulumi_on_path_counts_only_if_it_is_as_new_as_the_tested_one(tmp_path: Path, found: str, says: str) -> None:
+    """Where it is too old the build starts, here with a Go that cannot build."""
+    (tmp_path / "tools").mkdir()
+    for name in ("build", "go.mod"):
+        shutil.copy(PROJECT / "tools" / name, tmp_path / "tools" / name)
+    place = tmp_path / "bin"
+    place.mkdir()
+    for name, script in (
+        ("pulumi", f"echo {found}"),
+        ("go", "[ $1 = env ] && echo go1.26.6 || { echo build was tried >&2; exit 1; }"),
+    ):
+        (place / name).write_text(f"#!/bin/sh\n{script}\n")
+        (place / name).chmod(0o755)
+    done = subprocess.run(
+        [tmp_path / "tools" / "build", "pulumi"],
+        env={"PATH": f"{place}:/usr/bin:/bin", "CI": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if says:
+        assert done.returncode == 1
+        assert f"the pulumi on PATH ({says}) is older than v3.274.1, with which this was tested" in done.stdout
+        assert "build was tried" in done.stderr
+    else:
+        assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_a_preview_covers_every_stack_and_comments_once_on_each() -> None:

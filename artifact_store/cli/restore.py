@@ -223,8 +223,8 @@ class _Run:
         self._emit(report, found, unproved)
         if report.uploads_left:
             say(
-                f"{number(report.uploads_left, 'unfinished upload')} could not be given up in time; the bucket's "
-                "lifecycle rule for incomplete uploads takes what is left",
+                f"{number(report.uploads_left, 'unfinished upload')} could not be given up in time; the next "
+                "apply of this plan does it",
                 "yellow",
             )
         if report.interrupted:
@@ -356,7 +356,7 @@ class _Run:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, OSError):
-        return f"{error.filename or 'the journal beside the plan'}: {error.strerror or error}"
+        return f"{error.filename or 'this machine'}: {error.strerror or error}"
     return str(error) or "interrupted"
 
 

@@ -15,8 +15,8 @@ import pulumi
 import pulumi_aws as aws
 
 from artifact_store.components import policy
-from artifact_store.components.engine import guarded
 from artifact_store.components.key import EncryptionKey
+from artifact_store.components.options import guarded
 
 SERVICES = ("backup.amazonaws.com", "events.amazonaws.com")
 EVENTS: Mapping[str, tuple[str, Mapping[str, Sequence[Any]]]] = {

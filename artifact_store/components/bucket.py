@@ -11,8 +11,8 @@ import pulumi_aws as aws
 
 from artifact_store import design
 from artifact_store.components import policy
-from artifact_store.components.engine import guarded
 from artifact_store.components.key import EncryptionKey
+from artifact_store.components.options import guarded
 
 OWNERSHIP = "BucketOwnerEnforced"
 """No ACLs: a restore job that brings ACLs into such a bucket fails (AWS Backup guide, restoring-s3)."""
@@ -118,7 +118,7 @@ class VersionedBucket(pulumi.ComponentResource):
 
 def _lifecycle(args: design.Bucket) -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:
     everything = aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix="")
-    rules = [
+    return [
         aws.s3.BucketLifecycleConfigurationRuleArgs(
             id="abort-unfinished-uploads",
             status="Enabled",
@@ -126,18 +126,20 @@ def _lifecycle(args: design.Bucket) -> list[aws.s3.BucketLifecycleConfigurationR
             abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
                 days_after_initiation=args.abort_uploads_days
             ),
-        )
+        ),
+        aws.s3.BucketLifecycleConfigurationRuleArgs(
+            id="remove-what-is-not-promised",
+            status="Enabled",
+            filter=everything,
+            noncurrent_version_expiration=_noncurrent(args.noncurrent_days),
+            expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(expired_object_delete_marker=True),
+        ),
     ]
-    if args.noncurrent_days is not None:
-        rules.append(
-            aws.s3.BucketLifecycleConfigurationRuleArgs(
-                id="expire-noncurrent-versions",
-                status="Enabled",
-                filter=everything,
-                noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
-                    noncurrent_days=args.noncurrent_days
-                ),
-                expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(expired_object_delete_marker=True),
-            )
-        )
-    return rules
+
+
+def _noncurrent(
+    days: int | None,
+) -> aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs | None:
+    if days is None:
+        return None
+    return aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(noncurrent_days=days)

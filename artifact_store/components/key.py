@@ -12,7 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from artifact_store.components import policy
-from artifact_store.components.engine import guarded
+from artifact_store.components.options import guarded
 
 DELETION_WINDOW_DAYS = 30
 """The longest KMS allows (KMS API reference, ScheduleKeyDeletion)."""
@@ -55,8 +55,7 @@ class EncryptionKey(pulumi.ComponentResource):
             name=f"alias/{pulumi.get_project()}-{pulumi.get_stack()}-{name}",
             target_key_id=key.id,
             region=region,
-            # Nothing is lost with a name; protected, it would keep its key from leaving the program.
-            opts=pulumi.ResourceOptions(parent=self, protect=False),
+            opts=pulumi.ResourceOptions(parent=self),
         )
         self.arn = key.arn
         self.register_outputs({"arn": self.arn})

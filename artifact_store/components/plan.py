@@ -13,7 +13,7 @@ import pulumi
 import pulumi_aws as aws
 
 from artifact_store import design, rules
-from artifact_store.components.engine import guarded
+from artifact_store.components.options import guarded
 
 
 class BackupPlan(pulumi.ComponentResource):

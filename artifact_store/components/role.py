@@ -12,7 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from artifact_store.components import policy
-from artifact_store.components.engine import guarded
+from artifact_store.components.options import guarded
 
 SERVICE = "backup.amazonaws.com"
 MANAGED_POLICIES = {

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import pulumi
 
 from artifact_store import design
-from artifact_store.components.engine import guarded
+from artifact_store.components.options import guarded
 from artifact_store.components.vault import BackupVault
 
 

@@ -10,8 +10,8 @@ import pulumi_aws as aws
 
 from artifact_store import design, rules
 from artifact_store.components import policy
-from artifact_store.components.engine import guarded
 from artifact_store.components.key import EncryptionKey
+from artifact_store.components.options import guarded
 
 NOTIFIED = ("S3_BACKUP_OBJECT_FAILED", "S3_RESTORE_OBJECT_FAILED")
 """Single objects that failed are named nowhere else (AWS Backup guide, restoring-s3). Failed jobs and interrupted

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from artifact_store.embedded.bucket_kinds import told
-from artifact_store.embedded.table import Aws, Kind, Name, Props, Shape
+from artifact_store.embedded.table import Aws, Kind, Name, Props, Shape, number, told
 
 GONE = ("ResourceNotFoundException",)
 RULE = {
@@ -23,11 +22,6 @@ DEFAULTS = {"startWindow": 60, "completionWindow": 180, "scheduleExpressionTimez
 LIFE = {"deleteAfter": "DeleteAfterDays", "coldStorageAfter": "MoveToColdStorageAfterDays"}
 LIFE_SHAPE: Shape = dict.fromkeys(LIFE)
 COPY_SHAPE: Shape = {"destinationVaultArn": None, "lifecycle": LIFE_SHAPE}
-
-
-def number(value: Any) -> Any:
-    """The engine knows only one kind of number; AWS wants whole ones whole."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def renamed(value: Props, names: dict[str, str]) -> Props:
@@ -93,7 +87,8 @@ def _of_vault(
     look: Callable[[Any, str], Props | None],
     delete: Callable[[Any, str], Any],
 ) -> Kind:
-    """A setting of a vault: AWS knows it by the vault's name alone, so a second one takes the first one's place."""
+    """A setting of a vault: AWS knows it by the vault's name alone, so a second one takes the first one's place. Where
+    every input replaces it there is nothing to update, as in Pulumi's provider."""
 
     def create(aws: Aws, props: Props) -> str:
         put(aws("backup", props["region"]), props["backupVaultName"], props)
@@ -111,7 +106,11 @@ def _of_vault(
         replaces=frozenset({"backupVaultName", *replaces}),
         create=create,
         look=read,
-        update=lambda aws, name, props: put(aws("backup", props["region"]), name, props),
+        update=(
+            None
+            if replaces >= required | optional
+            else lambda aws, name, props: put(aws("backup", props["region"]), name, props)
+        ),
         delete=lambda aws, name, props: delete(aws("backup", props["region"]), name),
         imports=lambda name: (name, {"backupVaultName": name}),
     )

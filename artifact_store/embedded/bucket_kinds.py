@@ -6,20 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from artifact_store.embedded.table import Aws, Kind, Name, Props, Shape
+from artifact_store.embedded.table import Aws, Kind, Name, Props, Shape, told
 from artifact_store.errors import Refused
-
-
-def told(ask: Callable[[], Any], *gone: str) -> Any:
-    """The answer, or None where AWS says that there is nothing (one of these error codes)."""
-    try:
-        return ask()
-    except ClientError as error:
-        if error.response["Error"]["Code"] in gone:
-            return None
-        raise
 
 
 def _create_bucket(aws: Aws, props: Props) -> str:

@@ -1,6 +1,6 @@
 """Deploying a Pulumi project to the embedded AWS, with the real engine or without.
 
-Owns the way from a project's folder and a stack's name to its outputs. With a `pulumi` command on PATH or in `.tools/`
+Owns the way from a project's folder and a stack's name to its outputs. With a `pulumi` command in `.tools/` or on PATH
 the real engine does it; without, `monitor` runs the same program in this process. Works on a copy of the stack files,
 since the engine writes into them.
 """
@@ -39,10 +39,11 @@ class Deployment:
 
 
 def command(project: Path) -> Path | None:
-    """The `pulumi` command: on PATH, or in the project's `.tools/`."""
-    found = shutil.which("pulumi")
+    """The `pulumi` command: in the project's `.tools/`, where it is built if PATH has none that is new enough, or on
+    PATH."""
     built = project / ".tools" / "pulumi"
-    return Path(found) if found else built if built.is_file() else None
+    found = shutil.which("pulumi")
+    return built if built.is_file() else Path(found) if found else None
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from artifact_store.config import PROJECT, engine_text, stack_values
 from artifact_store.embedded import table
 from artifact_store.embedded.cloud import EmbeddedAws
 from artifact_store.embedded.deploy import program
-from artifact_store.embedded.table import Aws, Props
+from artifact_store.embedded.table import Aws, Props, unwrapped
 from artifact_store.errors import ConfigError, Refused
 
 
@@ -46,9 +46,8 @@ class Monitor(mocks.MockMonitor, mocks.Mocks):
         problems = kind.problems(props)
         if problems:
             raise Refused(f"{args.typ} {args.name}: {problems[0][1]}")
-        placed = {**props, "region": props.get("region") or self._aws.region}
         with self._lock:
-            resource_id = kind.create(self._aws, placed)
+            resource_id = kind.create(self._aws, self._aws.placed(props))
             self.made.append((args.typ, resource_id))
         return resource_id, kind.read(self._aws, resource_id, props) or props
 
@@ -57,7 +56,7 @@ class Monitor(mocks.MockMonitor, mocks.Mocks):
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
         if "::pulumi:pulumi:Stack::" in request.urn:
-            self.outputs = _plain(json_format.MessageToDict(request.outputs))
+            self.outputs = unwrapped(json_format.MessageToDict(request.outputs))
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
@@ -97,16 +96,3 @@ def stack_config(project: Path, stack: str) -> dict[str, str]:
             [f"stack {stack}: {key}: is encrypted, and only the Pulumi engine can decrypt" for key in secret]
         )
     return {key: engine_text(value) for key, value in values.items() if value is not None}
-
-
-SIGNATURE = "4dabf18193072939515e22adb298388d"
-"""Marks special values on the wire (pulumi/pulumi, sdk/python, runtime/rpc.py)."""
-
-
-def _plain(value: Any) -> Any:
-    """Secrets unwrapped, whole numbers whole."""
-    if isinstance(value, dict):
-        return _plain(value["value"]) if SIGNATURE in value else {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value

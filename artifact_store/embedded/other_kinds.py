@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from artifact_store.embedded.backup_kinds import number
-from artifact_store.embedded.bucket_kinds import told
-from artifact_store.embedded.table import Aws, Kind, Name, Props
+from artifact_store.embedded.table import Aws, Kind, Name, Props, number, told
 
 
 def _create_key(aws: Aws, props: Props) -> str:

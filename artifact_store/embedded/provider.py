@@ -147,7 +147,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.CreateResponse(properties=_struct({**props, **dict.fromkeys(kind.computed, UNKNOWN)}))
         if _unknown(props):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{request.urn} has unknown inputs after the preview")
-        resource_id = kind.create(self.aws, self._placed(props))
+        resource_id = kind.create(self.aws, self.aws.placed(props))
         return provider_pb2.CreateResponse(id=resource_id, properties=_struct(self._now(kind, resource_id, props)))
 
     @_guarded
@@ -172,16 +172,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if kind.update is None:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{kind.token} cannot be updated, only replaced")
         else:
-            kind.update(self.aws, request.id, self._placed(new))
+            kind.update(self.aws, request.id, self.aws.placed(new))
         return provider_pb2.UpdateResponse(properties=_struct(self._now(kind, request.id, new)))
 
     @_guarded
     def Delete(self, request: Any, context: Any) -> Any:
-        _kind(request.urn).remove(self.aws, request.id, self._placed(_plain(request.properties)))
+        _kind(request.urn).remove(self.aws, request.id, self.aws.placed(_plain(request.properties)))
         return empty_pb2.Empty()
-
-    def _placed(self, props: Props) -> Props:
-        return {**props, "region": props.get("region") or self.aws.region}
 
     def _now(self, kind: Kind, resource_id: str, props: Props) -> Props:
         found = kind.read(self.aws, resource_id, props)

@@ -16,11 +16,15 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from botocore.exceptions import ClientError
+
 from artifact_store.errors import Refused
 
 Props = dict[str, Any]
 Shape = dict[str, "Shape | None"]
 """The known fields of a block or of each block in a list; None: a plain value."""
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+"""Marks special values on the wire (pulumi/pulumi, sdk/python, runtime/rpc.py)."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -38,6 +42,10 @@ class Aws:
     def __post_init__(self) -> None:
         if urlsplit(self.endpoint).hostname not in LOOPBACK:
             raise Refused(f"the embedded AWS is only on this machine, but the endpoint is {self.endpoint or 'missing'}")
+
+    def placed(self, props: Props) -> Props:
+        """The properties with the Region they mean."""
+        return {**props, "region": props.get("region") or self.region}
 
     def __call__(self, service: str, region: str | None = None) -> Any:
         return _client(self.endpoint, service, region or self.region)
@@ -132,11 +140,33 @@ class Kind:
 
     def read(self, aws: Aws, resource_id: str, known: Props) -> Props | None:
         """What is there now, in the words of `known` where both mean the same."""
-        found = self.look(aws, resource_id, {**known, "region": known.get("region") or aws.region})
+        found = self.look(aws, resource_id, aws.placed(known))
         if found is None:
             return None
         merged = {**known, **{k: v for k, v in found.items() if not same(known.get(k), v)}}
         return {k: v for k, v in merged.items() if v is not None}
+
+
+def told(ask: Callable[[], Any], *gone: str) -> Any:
+    """The answer, or None where AWS says that there is nothing (one of these error codes)."""
+    try:
+        return ask()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in gone:
+            return None
+        raise
+
+
+def number(value: Any) -> Any:
+    """The engine knows only one kind of number; AWS wants whole ones whole."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def unwrapped(value: Any) -> Any:
+    """A value off the wire: secrets without their marking, whole numbers whole."""
+    if isinstance(value, dict):
+        return unwrapped(value["value"]) if SIGNATURE in value else {k: unwrapped(v) for k, v in value.items()}
+    return [unwrapped(v) for v in value] if isinstance(value, list) else number(value)
 
 
 def _strange(value: Any, shape: Shape, path: str) -> Iterator[str]:
@@ -169,11 +199,7 @@ def _meaning(value: Any) -> Any:
             return ("json", json.dumps(_meaning(json.loads(value)), sort_keys=True))
         except ValueError:
             return value
-    if value is False or value == "":
-        return None
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
+    return None if value is False or value == "" else number(value)
 
 
 def kinds() -> dict[str, Kind]:

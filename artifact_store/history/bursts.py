@@ -35,13 +35,14 @@ def bursts(seconds: Sequence[Tally], most: int) -> tuple[list[Tally], int]:
     """The bursts, oldest first, of more than `most` the largest; and how many are left out.
 
     seconds: as `changes.by_second` gives them. Each overwrite and delete that keeps no beat is in exactly one burst.
-    Largest are those with most of them; what goes on at a level between others counts least, however long it lasts.
+    Largest are those with most keys to which such a thing has hardly happened before; what goes on at a level between
+    others counts least, however long it lasts.
     """
     found: list[tuple[bool, Tally]] = []
     for group in _groups(seconds):
         parts = list(_steps(group))
         found += [(raised or len(parts) == 1, _sum(part)) for raised, part in parts]
-    largest = sorted(found, key=lambda one: (one[0], one[1].harm), reverse=True)[:most]
+    largest = sorted(found, key=lambda one: (one[0], one[1].news, one[1].harm), reverse=True)[:most]
     return sorted((burst for _, burst in largest), key=lambda burst: burst.first), len(found) - len(largest)
 
 

@@ -6,6 +6,7 @@ were removed leave no trace in a listing, so they cannot be told.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -41,7 +42,8 @@ HARM = frozenset({Kind.OVERWRITE, Kind.DELETE})
 @dataclass(frozen=True, slots=True)
 class Change:
     """One event. second: since the epoch. size: bytes written, 0 for a delete. lost: bytes no longer current.
-    steady: an overwrite or delete that the key sees at a steady beat, as from a job that saves every minute."""
+    steady: an overwrite or delete that the key sees at a steady beat, as from a job that saves every minute. news: how
+    unusual it is for the key, 1 for the first change of its kind, and half as much for each one after it."""
 
     second: int
     kind: Kind
@@ -50,6 +52,7 @@ class Change:
     size: int = 0
     lost: int = 0
     steady: bool = False
+    news: float = 1.0
 
 
 @dataclass(slots=True)
@@ -57,7 +60,7 @@ class Tally:
     """Changes summed up, of a second or of a longer time. first, last: seconds since the epoch, both included.
 
     steady: those of counts at a steady beat. lost, samples: bytes no longer current and the first few keys that were
-    overwritten or deleted, of what is at no steady beat.
+    overwritten or deleted, of what is at no steady beat. news: that of all overwrites and deletes at no steady beat.
     """
 
     first: int
@@ -66,6 +69,7 @@ class Tally:
     steady: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(HARM, 0))
     size: int = 0
     lost: int = 0
+    news: float = 0.0
     samples: list[str] = field(default_factory=list)
 
     @property
@@ -95,6 +99,7 @@ class Tally:
             return
         self.lost += change.lost
         if change.kind in HARM:
+            self.news += change.news
             self._sample([change.key])
 
     def merge(self, later: Tally) -> None:
@@ -106,6 +111,7 @@ class Tally:
             self.steady[kind] += count
         self.size += later.size
         self.lost += later.lost
+        self.news += later.news
         self._sample(later.samples)
 
     def _sample(self, keys: Iterable[str]) -> None:
@@ -118,16 +124,22 @@ def changes(history: History) -> Iterator[Change]:
     """One key's events, oldest first. A marker on a key that is deleted already changes nothing."""
     found = list(_events(history))
     beat = steady(found)
-    return (replace(change, steady=True) if place in beat else change for place, change in enumerate(found))
+    former: Counter[Kind] = Counter()
+    for place, change in enumerate(found):
+        seen = former[change.kind]
+        former[change.kind] += 1
+        yield replace(change, steady=place in beat, news=0.5**seen) if seen else change
 
 
 def steady(found: Sequence[Change]) -> frozenset[int]:
     """The places of the overwrites and deletes at a steady beat among one key's events, which are given oldest first.
 
-    Such a one comes after a pause like the BEATS pauses before it (their median, give or take a quarter or a second, as most
-    of them are), and none of its kind follows sooner: so what breaks in between two beats is never at the beat.
+    Such a one comes after a pause like the BEATS pauses before it (their median, give or take a quarter or a second, as
+    most of them are), and none of its kind follows sooner: what breaks in between two beats is never at the beat.
     """
     beat: set[int] = set()
+    if len(found) <= BEATS:
+        return frozenset()
     for kind in HARM:
         places = [place for place, change in enumerate(found) if change.kind is kind]
         pauses = [found[b].second - found[a].second for a, b in pairwise(places)]

@@ -8,6 +8,7 @@ what cannot end (versions in an archive class).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -271,6 +272,10 @@ class _Run:
         left = todo
         if not self.copies_known:
             self.copies_known, left = self._probe(todo, self.writes.probe_copy)
+            first = next(left, None)
+            if first is not None:
+                # Alone, since it shows whether copies in parts have the ETags that they are made for.
+                self._count(self._one(self.writes.copy(*first, look=not self.copies_known)))
         look = not self.copies_known
         jobs = (self.writes.copy(number, step, look=look) for number, step in left)
         self._drain([outcome] for outcome in self.s3.run(jobs))
@@ -368,8 +373,10 @@ class _Run:
             return
 
         def abort() -> None:
-            for _ in self.s3.run(self._aborts()):
-                pass
+            # The journal's disk may be what ended the run; then the ids stay noted as they are.
+            with suppress(OSError):
+                for _ in self.s3.run(self._aborts()):
+                    pass
 
         thread = Thread(target=abort, name="abort-uploads", daemon=True)
         thread.start()

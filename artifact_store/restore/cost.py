@@ -1,7 +1,8 @@
 """How many requests the steps of a plan take to carry out when nothing goes wrong.
 
-Owns the count, which follows what `copying`, `writes` and `folder` send. Counts no retries, and none of the questions
-that only a server ignoring conditions makes necessary, or parts of uneven sizes (one more for each).
+Owns the count, which follows what `copying`, `writes` and `folder` send. Counts no retries, no parts of uneven sizes
+(one more for each), and none of the looks at each key before its write that are made where nothing has shown that the
+server obeys conditions: it does not, or all that is copied are multipart objects.
 """
 
 from __future__ import annotations

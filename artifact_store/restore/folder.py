@@ -26,7 +26,10 @@ from artifact_store.restore.plan import Current, Reason, Step
 from artifact_store.restore.writes import HOPELESS, Kind, Outcome
 from artifact_store.s3.operations import GetObject, HeadObject, Job, ObjectBody, ObjectHead
 
-CHUNKS_AT_ONCE = 8
+READ_CHUNK = 1024**2
+"""Bytes of a file read at a time."""
+
+CHUNKS_AT_ONCE = 4
 """GETs of one file under way together, so that one large file uses the line and memory stays bounded."""
 
 SUMS = frozenset({"CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"})
@@ -244,7 +247,7 @@ def _crc(algorithm: str, data: Iterator[bytes]) -> int:
 
 
 def _chunks(file: BinaryIO, size: int) -> Iterator[bytes]:
-    while size and (data := file.read(min(size, CHUNK))):
+    while size and (data := file.read(min(size, READ_CHUNK))):
         size -= len(data)
         yield data
 

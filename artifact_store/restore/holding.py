@@ -12,8 +12,8 @@ from artifact_store.s3.operations import Job
 
 R = TypeVar("R")
 
-HOLD = 128 * 1024**2
-"""Bytes of bodies in memory at once."""
+HOLD = 64 * 1024**2
+"""Bytes of bodies in memory at once. The transport holds each of them twice for a moment."""
 
 
 def holding(jobs: Iterable[tuple[int, Job[R]]], most: int = HOLD) -> Iterator[Job[R] | None]:

@@ -97,8 +97,13 @@ class Journal:
         self._write({"upload": upload_id, "ended": True})
 
     def _write(self, entry: dict[str, object]) -> None:
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             self._file.write(json.dumps(entry).encode() + b"\n")
+        except OSError as error:
+            # The system does not say which file it was.
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
 
     def _close(self) -> None:
         if self._file is not None:

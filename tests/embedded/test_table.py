@@ -6,11 +6,12 @@ import importlib
 import inspect
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 
 from artifact_store.embedded import table
-from artifact_store.embedded.table import Aws, Name, Unsupported, same
+from artifact_store.embedded.table import Aws, Name, Shape, Unsupported, same
 from artifact_store.errors import Refused
 
 KINDS = table.kinds()
@@ -42,6 +43,33 @@ def test_every_type_takes_only_inputs_that_the_sdk_has_and_wants_all_that_the_sd
     assert kind.replaces <= kind.inputs
     assert kind.regional == ("region" in known)
     assert set(kind.shapes) <= kind.inputs
+
+
+def unknown_to_the_sdk(token: str, shape: Shape, annotation: str, path: str) -> Iterator[str]:
+    """Paths of a block's fields that the SDK's class for the block does not have, or has as plain values."""
+    found = re.search(r"\b(\w+Args)\b", annotation)
+    if found is None:
+        yield path
+        return
+    module = importlib.import_module(f"pulumi_aws.{token.split(':')[1].split('/', maxsplit=1)[0]}")
+    parameters = inspect.signature(getattr(module, found[1]).__init__).parameters
+    known = {camel(name): str(parameter.annotation) for name, parameter in parameters.items()}
+    for name, below in shape.items():
+        if name not in known:
+            yield f"{path}.{name}"
+        elif below is not None:
+            yield from unknown_to_the_sdk(token, below, known[name], f"{path}.{name}")
+
+
+@pytest.mark.parametrize("token", sorted(token for token, kind in KINDS.items() if kind.shapes))
+def test_every_field_of_a_block_is_one_that_the_sdk_has(token: str) -> None:
+    made = getattr(
+        importlib.import_module(f"pulumi_aws.{token.split(':')[1].split('/', maxsplit=1)[0]}"), token.rsplit(":", 1)[1]
+    )
+    blocks = {camel(n): str(p.annotation) for n, p in inspect.signature(made._internal_init).parameters.items()}
+    for name, shape in KINDS[token].shapes.items():
+        assert list(unknown_to_the_sdk(token, shape, blocks[name], name)) == []
+        assert list(unknown_to_the_sdk(token, {**shape, "strange": None}, blocks[name], name)) == [f"{name}.strange"]
 
 
 @pytest.mark.parametrize("token", sorted(KINDS))

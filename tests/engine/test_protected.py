@@ -110,6 +110,23 @@ def test_another_retention_of_snapshots_updates_the_plan_and_touches_no_lock(pro
     }
 
 
+def test_a_customer_key_that_leaves_the_config_stays_in_aws_since_models_need_it(prod: Stack, aws: EmbeddedAws) -> None:
+    kms = client(aws, "kms")
+    [alias] = [name for name in everything(aws)["aliases in us-east-1"] if "models" in name]
+    key = kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"]
+    deploy.configure(prod, {"artifact-store:bucket": {"encryption": "SSE-S3", "denyVersionDeletion": True}})
+    with pytest.raises(CommandError, match=r"(?s)models-key.*cannot be deleted.*because it is protected"):
+        prod.up()
+    assert kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"] == key
+    for kind in ("Key", "Alias", "EncryptionKey"):
+        unprotect(prod, kind)
+    prod.up()
+    assert [name for name in everything(aws)["aliases in us-east-1"] if "models" in name] == []
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
+    assert set(prod.up().summary.resource_changes or {}) == {"same"}
+    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+
+
 def test_a_lock_is_changed_on_purpose_after_its_protection_is_taken_off(prod: Stack, aws: EmbeddedAws) -> None:
     deploy.configure(prod, {"artifact-store:vault": {"lock": {"mode": "governance", "minDays": 14, "maxDays": 2555}}})
     unprotect(prod, "VaultLockConfiguration")

@@ -196,3 +196,17 @@ def test_a_keys_changes_carry_the_beat_and_a_sum_keeps_it_apart():
     _, (one,) = histogram(by_second(found), 1)
     assert (one.total, one.counts[Kind.OVERWRITE], one.struck(Kind.OVERWRITE), one.harm) == (11, 10, 6, 6)
     assert (one.lost, one.size) == (30, 55)
+
+
+def test_a_change_is_half_the_news_that_the_one_of_its_kind_before_was():
+    found = list(changes(history((1, 5), (100, 5), (300, 5), (301, None), (900, 5), (1500, 5))))
+    assert [(c.kind.value, c.news) for c in found] == [
+        ("create", 1),
+        ("overwrite", 1),
+        ("overwrite", 0.5),
+        ("delete", 1),
+        ("undelete", 1),
+        ("overwrite", 0.25),
+    ]
+    _, (one,) = histogram(by_second(found), 1)
+    assert one.news == 2.75

@@ -84,7 +84,7 @@ def test_where_copied_parts_have_other_etags_one_request_copies_and_only_the_fir
         s3.put(f"k{number:02}", b"other")
     report = apply(s3, plan(s3, tmp_path))
     assert (report.written, report.uploads_left, s3.uploads) == (20, 0, {})
-    assert sent(s3, op.CreateMultipartUpload) <= 4, "as many as the model lets run at once"
+    assert sent(s3, op.CreateMultipartUpload) == 1
     assert sent(s3, op.CompleteMultipartUpload) == 0
     assert set(s3.contents().values()) == {b"aaaaaaab"}
 

@@ -1,5 +1,6 @@
 """A journal remembers finished steps through crashes, and only for its own plan."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,20 @@ def test_the_ids_of_what_was_written_are_read_for_the_steps_asked_about_and_this
     assert written_ids(path, "d", {1, 3, 9}) == {1: "v1", 3: "later"}
     assert written_ids(path, "other", {1, 3, 9}) == {}
     assert written_ids(tmp_path / "none", "d", {1}) == {}
+
+
+def test_a_write_that_fails_names_the_journal(tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk."""
+    path = tmp_path / "j"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Journal(path, "d") as journal:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, hard))
+        try:
+            with pytest.raises(OSError, match="File too large") as told:
+                journal.record(1, "k")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert told.value.filename == str(path)
 
 
 def test_without_a_file_it_remembers_for_the_run(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_server_that_is_not_there(run, story, command):
         code, error = run(*command(story.address, BEFORE, endpoint))
     assert code == 4
     assert endpoint.removeprefix("http://") in error
-    assert error.endswith("look at --endpoint-url, AWS_ENDPOINT_URL and the network")
+    assert "; look at --endpoint-url, AWS_ENDPOINT_URL and the network" in error
 
 
 def test_an_endpoint_that_is_no_url(run, story, command):
