@@ -41,7 +41,7 @@ class Moment:
     is_age: bool = False
 
     def at(self, now: float) -> float:
-        """Whole seconds since the epoch. now: the clock it is judged by. Raises UsageError before 1970 and after now."""
+        """Whole seconds since the epoch. now: the clock it is judged by. Raises UsageError outside of 1970 to now."""
         return known(int(now) - self.seconds if self.is_age else self.seconds, now, f"time {self.text!r}")
 
 

@@ -57,7 +57,7 @@ def make_plan(
         bucket=scope.bucket,
         prefix=scope.prefix,
         raw=scope.raw,
-        instant=instant,
+        instant=float(instant),
         made_at=versioning.server_time,
         made_by=version("artifact-store"),
         options=options,
