@@ -19,10 +19,10 @@ LOADED = frozenset({"transformers", "peft", "diffusers", "gguf", "onnx", "keras"
 def holders(header: Header) -> Iterator[tuple[str, str]]:
     """(who may still hold old bytes, what to run), for what a plan changed.
 
-    Nothing for a folder, where nobody reads yet, and nothing where nothing came back.
+    Nothing where no model came back, and nothing for a folder, where nobody reads yet.
     """
     summary, destination = header.summary, header.destination
-    if isinstance(destination, ToFolder) or summary is None:
+    if isinstance(destination, ToFolder) or summary is None or not header.models:
         return
     if not (summary.counts[Action.COPY] or summary.counts[Action.UNDELETE]):
         return

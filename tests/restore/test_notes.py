@@ -34,7 +34,7 @@ RESTART = "kubectl rollout restart deployment/NAME"
 @pytest.mark.parametrize(
     ("layouts", "expected"),
     [
-        ((), [SYNC, CACHE]),
+        ((), []),
         (("transformers",), [SYNC, CACHE, RESTART]),
         (("dcp",), [SYNC, CACHE]),
         (("triton",), [SYNC, CACHE, RESTART, "curl -X POST TRITON:8000/v2/repository/models/triton/load"]),
@@ -45,10 +45,10 @@ def test_each_reader_gets_its_command_where_it_applies(layouts: tuple[str, ...],
 
 
 def test_another_bucket_is_named_and_a_folder_needs_no_advice() -> None:
-    assert commands(header(destination=ToBucket("other", "x/")))[0] == (
+    assert commands(header("dcp", destination=ToBucket("other", "x/")))[0] == (
         "aws s3 sync s3://other/x/ DIR --exact-timestamps"
     )
-    assert commands(header(destination=ToFolder(Path("out")))) == []
+    assert commands(header("dcp", destination=ToFolder(Path("out")))) == []
 
 
 def test_where_nothing_came_back_nobody_holds_anything_old() -> None:

@@ -18,8 +18,8 @@ SHARD_1, SHARD_2, NEIGHBOUR = b"\x01" * 1500, b"\x02" * 2500, b"another model"
 BAD_SHARD = b"\xff" * len(SHARD_1)
 MODEL = {
     "models/m-1/config.json": CONFIG,
-    "models/m-1/model-00001-of-00002.safetensors": SHARD_1,
-    "models/m-1/model-00002-of-00002.safetensors": SHARD_2,
+    "models/m-1/part-00001-of-00002.bin": SHARD_1,
+    "models/m-1/part-00002-of-00002.bin": SHARD_2,
 }
 
 
@@ -67,7 +67,7 @@ def spoiled_model(server):
     for key, body in MODEL.items():
         story.put(STORED, key, body)
     story.put(STORED + 60, "models/m-10/config.json", NEIGHBOUR)
-    story.put(SPOILED, "models/m-1/model-00001-of-00002.safetensors", BAD_SHARD)
-    story.delete(SPOILED + 1, "models/m-1/model-00002-of-00002.safetensors")
+    story.put(SPOILED, "models/m-1/part-00001-of-00002.bin", BAD_SHARD)
+    story.delete(SPOILED + 1, "models/m-1/part-00002-of-00002.bin")
     story.put(SPOILED + 2, "models/m-1/stray\x9b2J.tmp", b"?")
     return story

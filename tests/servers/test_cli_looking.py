@@ -26,7 +26,7 @@ from tests.servers.story import (
     spoiled_model,
 )
 
-SHARD = "models/m-1/model-0000{}-of-00002.safetensors"
+SHARD = "models/m-1/part-0000{}-of-00002.bin"
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_ls_of_the_second_of_a_write_shows_it_and_of_the_second_before_does_not(
             "nothing was there in {0} at 2026-05-04T13:29:59Z; the first write after it was at 2026-05-04T13:30:00Z",
         ),
         (
-            "models/m-1/model-00002-of-00002.safetensors",
+            "models/m-1/part-00002-of-00002.bin",
             "2026-05-04T14:00:01Z",
             "nothing was there in {0} at 2026-05-04T14:00:01Z; the last write before it was at 2026-05-04T13:30:00Z",
         ),
