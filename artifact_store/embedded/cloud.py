@@ -38,12 +38,13 @@ class EmbeddedAws:
         self._server.start()
         host, port = self._server.get_host_and_port()
         self.endpoint = f"http://{host}:{port}"
+        # moto keeps what was made in this process, not in the server: what another one left is not ours.
+        self.reset()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # moto keeps what was made in this process, not in the server.
         self.reset()
         self._server.stop()
         if self._loaded_before is None:

@@ -210,7 +210,8 @@ _worlds: dict[str, World] = {}
 
 
 def world_on(server: Server) -> World:
-    """The world of this server, told at its first use."""
-    if server.name not in _worlds:
+    """The world of this server, told at its first use; anew where an embedded AWS in this process has reset moto."""
+    there = [bucket["Name"] for bucket in server.boto().list_buckets()["Buckets"]]
+    if server.name not in _worlds or _worlds[server.name].bucket not in there:
         _worlds[server.name] = World(server, new_bucket(server), new_bucket(server))
     return _worlds[server.name]
