@@ -1,7 +1,7 @@
 """The whole story on this machine: deploy the store, train a model, break it, get it back, prove it.
 
-Owns what `make demo` shows. Exit code 0 only if every file came back to the byte, the stray one is hidden, nothing that
-the bad push wrote is lost, and the model is as accurate as before.
+Owns what `make demo` shows. Exit code 0 only if an instant inside the push is refused, every file came back to the
+byte, nothing that the bad push wrote is lost, and the model is as accurate as before.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +47,7 @@ def main() -> int:
     if not proved:
         tell("The model did NOT come back as it was.", "red")
         return 1
-    tell("Proved: the model is back as it was at T, to the byte, and nothing was lost.", "green")
+    tell("Proved: the model is back as it was, whole and to the byte, and nothing was lost.", "green")
     return 0
 
 
@@ -54,50 +55,73 @@ def story(bucket: str) -> bool:
     """From a good model to a bad push and back; returns whether all of it could be proved."""
     s3 = client()
     address = f"s3://{bucket}/{MODEL}"
+    push = Push(s3, bucket)
 
     head("A good model")
-    good = classifier.train(seed=1)
-    files = classifier.stored(good)
+    files = classifier.stored(classifier.train(seed=1))
+    push.write(files)
     for name, data in files.items():
-        s3.put_object(Bucket=bucket, Key=f"{MODEL}/{name}", Body=data)
         tell(f"   {name:36}{readable(len(data)):>9}  sha256 {digest(data)[:12]}")
     before = show(files)
-    # S3's times are whole seconds, and T is inclusive: the push ends in a second before T, the bad one begins after it.
-    instant = int(time.time()) + 1
-    at = datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    tell(f"   T = {at}", "bold")
-    time.sleep(instant + 1 - time.time())
+    good = next_second()
 
-    head("A bad push: trained on wrong labels, three shards overwritten, one deleted, a stray file added")
+    head("A bad push, trained on wrong labels, is cut off in the middle")
     bad = classifier.train(seed=2, mislabelled=True)
-    lost, *overwritten = sorted((name for name in files if name.startswith("model-")), reverse=True)
-    written = {name: data for name, data in classifier.stored(bad).items() if name in overwritten}
-    written[classifier.SINGLE] = classifier.single(bad)
-    for name, data in sorted(written.items()):
-        s3.put_object(Bucket=bucket, Key=f"{MODEL}/{name}", Body=data)
-        what = "stray" if name not in files else "same size" if len(data) == len(files[name]) else "another size"
-        tell(f"   {name:36}{readable(len(data)):>9}  sha256 {digest(data)[:12]}  {what}")
-    s3.delete_object(Bucket=bucket, Key=f"{MODEL}/{lost}")
-    tell(f"   {lost:36}  deleted")
+    wrong = {**classifier.stored(bad), classifier.SINGLE: classifier.single(bad)}
+    half = [classifier.shard(1), classifier.shard(2), classifier.SINGLE]
+    push.write({name: wrong[name] for name in half})
+    push.delete(classifier.shard(4))
+    tell("   two shards overwritten with files of the same size, one deleted, a stray model.safetensors added")
+    show(current(s3, bucket))
+    inside = next_second()
+    tell(f"   T = {inside}", "bold")
+
+    head("It is tried again and ends: now everything is wrong, and whole")
+    push.write({name: data for name, data in wrong.items() if name not in half})
+    push.delete(classifier.SINGLE)
     show(current(s3, bucket))
 
-    head("What changed since T")
-    changed = command("diff", address, "--at", at)
+    head("What changed since the good model")
+    changed = command("diff", address, "--at", good) == 0
 
-    head("The restore")
-    restored = command("restore", address, "--at", at, "--yes")
+    head("T lies inside the push: that is no model, and is refused")
+    refused = command("restore", address, "--at", inside, "--yes") == 4
+
+    head("The newest whole model up to T")
+    restored = command("restore", address, "--at", inside, "--nearest-complete", "--yes") == 0
 
     head("The proof")
     found = current(s3, bucket)
-    for name in sorted(files.keys() | found.keys()):
-        same = name in found and digest(found[name]) == digest(files.get(name, b""))
-        tell(f"   {name:36}{'same SHA-256 as at T' if same else 'NOT as it was at T'}", "" if same else "red")
+    same = [name for name, data in files.items() if digest(found.get(name, b"")) == digest(data)]
+    tell(f"   {len(same)} of {len(files)} files have the same SHA-256 as in the good model, {len(found)} are there")
+    for name in sorted((files.keys() | found.keys()) - set(same)):
+        tell(f"   {name} is NOT as it was", "red")
     kept = {digest(data) for data in versions(s3, bucket)}
-    nothing_lost = all(digest(data) in kept for data in (*files.values(), *written.values()))
-    if classifier.SINGLE not in found:
-        tell(f"   {classifier.SINGLE:36}hidden")
+    nothing_lost = all(digest(data) in kept for data in (*files.values(), *wrong.values()))
     tell(f"   what the bad push wrote is {'still there as noncurrent versions' if nothing_lost else 'LOST'}")
-    return changed and restored and found == files and nothing_lost and show(found) == before
+    return changed and refused and restored and found == files and nothing_lost and show(found) == before
+
+
+@dataclass(frozen=True)
+class Push:
+    """Writes files of the model one after the other, as an uploader does."""
+
+    s3: S3Client
+    bucket: str
+
+    def write(self, files: classifier.Files) -> None:
+        for name, data in files.items():
+            self.s3.put_object(Bucket=self.bucket, Key=f"{MODEL}/{name}", Body=data)
+
+    def delete(self, name: str) -> None:
+        self.s3.delete_object(Bucket=self.bucket, Key=f"{MODEL}/{name}")
+
+
+def next_second() -> str:
+    """The present second, once it is over: S3's times are whole seconds, and T is inclusive."""
+    now = int(time.time())
+    time.sleep(max(0.0, now + 1 - time.time()))
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def show(files: classifier.Files) -> float:
@@ -111,13 +135,13 @@ def show(files: classifier.Files) -> float:
     return accuracy
 
 
-def command(*arguments: str) -> bool:
-    """Run the real command line as a user would; returns whether it ended well."""
+def command(*arguments: str) -> int:
+    """Run the real command line as a user would; returns its exit code."""
     tell(f"   $ artifact-store {' '.join(arguments)}", "bold")
     sys.stdout.flush()
     words = [sys.executable, "-m", "artifact_store", *arguments]
     # One stream, so that talk and data stay in order in a file too.
-    return subprocess.run(words, check=False, stderr=subprocess.STDOUT).returncode == 0  # noqa: S603 - our own words
+    return subprocess.run(words, check=False, stderr=subprocess.STDOUT).returncode  # noqa: S603 - our own words
 
 
 def current(s3: S3Client, bucket: str) -> classifier.Files:

@@ -43,9 +43,11 @@ class Save:
         """Whether some of its writes lie at or before the instant, and some after."""
         return self.start <= int(instant // 1) < self.end
 
-    def takes(self, second: int, path: str) -> bool:
-        """Whether a write or delete of this file at this second still belongs to it."""
-        return second - self.end <= self.patience and path not in self.written and path not in self.deleted
+    def takes(self, second: int, path: str, *, deleted: bool) -> bool:
+        """Whether a write or delete of this file at this second still belongs to it. A push may delete before it
+        writes, and not the other way round."""
+        seen = path in self.written or (deleted and path in self.deleted)
+        return second - self.end <= self.patience and not seen
 
 
 def saves(files: Mapping[str, Sequence[Entry]]) -> list[Save]:
@@ -58,7 +60,7 @@ def saves(files: Mapping[str, Sequence[Entry]]) -> list[Save]:
     events.sort(key=lambda event: event[0])
     found: list[Save] = []
     for second, path, entry, was_there in events:
-        if not found or not found[-1].takes(second, path):
+        if not found or not found[-1].takes(second, path, deleted=entry.is_marker):
             found.append(Save(second, second))
         save = found[-1]
         save.end = second
@@ -66,6 +68,7 @@ def saves(files: Mapping[str, Sequence[Entry]]) -> list[Save]:
             save.deleted.add(path)
         else:
             save.written[path] = entry
+            save.deleted.discard(path)
             save.overwritten += was_there
             save.size += entry.size
     return found

@@ -61,6 +61,16 @@ def test_deletes_belong_to_the_save_and_what_comes_after_one_overwrites_nothing(
     ]
 
 
+def test_a_push_may_delete_a_file_before_it_writes_it_anew() -> None:
+    files = {
+        "a": newest_first(entry("a", 100), entry("a", 9000, marker=True), entry("a", 9002)),
+        "b": newest_first(entry("b", 100), entry("b", 9001)),
+    }
+    assert told(files) == [(100, 100, ["a", "b"], [], 0, 20), (9000, 9002, ["a", "b"], [], 1, 20)]
+    files["b"] = newest_first(entry("b", 100), entry("b", 9001), entry("b", 9003, marker=True))
+    assert [(start, end) for start, end, *_ in told(files)] == [(100, 100), (9000, 9002), (9003, 9003)]
+
+
 @pytest.mark.parametrize("instant", [99.9, 100, 100.5, 102.9, 103, 104])
 def test_a_save_is_under_way_from_its_first_write_until_just_before_its_last(instant: float) -> None:
     (save,) = saves({"a": [entry("a", 100)], "b": [entry("b", 103)]})
