@@ -14,6 +14,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from artifact_store.history.state import by_time
@@ -49,7 +50,9 @@ ENTRIES_AHEAD = 32_000
 """Entries held or asked for before they are wanted, about 11 MB: reading the XML of so many takes longer than waiting
 for the answers."""
 ENOUGH = 24
-"""Ranges being read at once, with which nothing is cut."""
+"""Ranges being read at once, with which nothing is cut, where waiting is long."""
+SECONDS_AN_ENTRY = 5e-6
+"""What reading an entry's XML takes about: a server that answers as fast as that is not asked for more at once."""
 CLASSES = ("0123456789", "0123456789abcdef", "0123456789ABCDEF", "abcdefghijklmnopqrstuvwxyz")
 
 
@@ -114,6 +117,7 @@ class _Listing:
         self._s3, self._bucket = s3, bucket
         self._ranges: list[_Range] = [_Range(prefix)]
         self._page, self._seen = 1000, False
+        self._wait = float("inf")
         self._finished = False
 
     def histories(self) -> Iterator[History]:
@@ -161,13 +165,14 @@ class _Listing:
     def _next_job(self) -> Job[None] | None:
         """The nearest first: a range that turns out long is cut before those behind it are read."""
         ahead = under_way = 0
+        enough = min(ENOUGH, 2 * self._wait / (SECONDS_AN_ENTRY * self._page))
         blind: _Range | None = None
         for one in self._ranges:
             if not (one.busy or one.done) and self._may_start(one):
                 one.busy = True
                 return self._page_job(one)
             under_way += one.busy
-            if under_way < ENOUGH and not (one.done or one.cutting) and one.last and one.read >= one.next_split:
+            if under_way < enough and not (one.done or one.cutting) and one.last and one.read >= one.next_split:
                 if not one.blind:
                     one.cutting, one.next_split = True, one.read * 2
                     return self._cut_at_folders(one)
@@ -204,7 +209,9 @@ class _Listing:
 
     def _page_job(self, one: _Range) -> Job[None]:
         ask = ListVersions(self._bucket, one.prefix, "", one.key_marker, one.version_id_marker, one.size)
+        asked = monotonic()
         page: VersionPage = yield ask
+        self._wait = min(self._wait, monotonic() - asked)
         one.busy, one.size = False, 1000
         one.read += 1
         entries = [entry for entry in page.entries if entry.key != one.skip] if one.skip is not None else page.entries

@@ -1,0 +1,257 @@
+"""Models on the command line, on real servers: shown whole or not, refused or brought back whole, pinned and compared."""
+
+import json
+
+import boto3
+import numpy as np
+import pytest
+from botocore.config import Config
+from safetensors.numpy import save
+
+from artifact_store.cli import main
+from tests.servers.conftest import new_bucket
+from tests.servers.story import STORED, Story
+from tests.servers.worlds import next_second
+
+FIRST, CUT, THIRD = STORED, STORED + 7200, STORED + 14_400
+"""Seconds at which saves begin: a whole one, one that is cut off after a shard, a whole one. Each file takes one."""
+SHARDS = [f"llama/model-0000{n}-of-00003.safetensors" for n in (1, 2, 3)]
+INDEX, CONFIG = "llama/model.safetensors.index.json", "llama/config.json"
+AT_CUT = "2026-05-04T16:00:00Z"
+FIRST_WHOLE, THIRD_WHOLE = "2026-05-04T13:30:04Z", "2026-05-04T17:30:03Z"
+MIXED = (
+    "files of two saves: the one that began at 2026-05-04T15:30:00Z wrote model-00001-of-00003.safetensors, but not "
+    "model-00002-of-00003.safetensors and model-00003-of-00003.safetensors; a push that was cut off looks like this"
+)
+
+
+def files(step, dtype=np.float32):
+    """The files of a save, in the order they are written; the third is written last by the index."""
+    shards = {key: save({f"t{n}": np.full(8, step, dtype)}) for n, key in enumerate(SHARDS)}
+    places = {f"t{n}": key.rpartition("/")[2] for n, key in enumerate(SHARDS)}
+    index = json.dumps({"metadata": {"total_size": 96}, "weight_map": places}).encode()
+    return {**shards, INDEX: index, CONFIG: b'{"hidden_size": 8}'}
+
+
+@pytest.fixture
+def story(moto):
+    story = Story(moto, new_bucket(moto))
+    for second, (key, body) in enumerate(files(1).items()):
+        story.put(FIRST + second, key, body)
+    story.put(CUT, SHARDS[0], files(2)[SHARDS[0]])
+    for second, (key, body) in enumerate(files(3).items()):
+        if key != CONFIG:
+            story.put(THIRD + second, key, body)
+    story.put(STORED, "notes.txt", b"no model")
+    return story
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def run(story, capsys):
+    def run(*arguments):
+        code = main.run([*map(str, arguments), "--endpoint-url", story.server.endpoint])
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+@pytest.fixture
+def address(story):
+    return f"s3://{story.bucket}/llama"
+
+
+def test_models_are_listed_each_with_its_condition_and_the_instants_at_which_it_is_whole(run, story):
+    code, out, err = run("models", f"s3://{story.bucket}", "--at", AT_CUT)
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            "incomplete 2026-05-04T15:30:00Z     655 B  transformers llama/",
+            f"           {MIXED}",
+            f"           newest whole at or before: {FIRST_WHOLE}; first whole after: {THIRD_WHOLE}",
+        ],
+    )
+    assert err == f"1 model in s3://{story.bucket}/ at {AT_CUT}, 0 of them whole\n"
+    code, out, err = run("models", f"s3://{story.bucket}/llama")
+    assert (code, out) == (0, "whole      2026-05-04T17:30:03Z     655 B  transformers llama/\n")
+    assert err.endswith(", 1 of them whole\n")
+
+
+def test_models_in_json_have_stable_fields(run, address):
+    code, out, _ = run("models", address, "--at", AT_CUT, "--json")
+    assert code == 0
+    assert json.loads(out) == {
+        "layout": "transformers",
+        "prefix": "llama/",
+        "name": "",
+        "condition": "incomplete",
+        "reasons": [MIXED],
+        "warnings": [],
+        "files": 5,
+        "size": 655,
+        "saved": "2026-05-04T15:30:00Z",
+        "before": FIRST_WHOLE,
+        "after": THIRD_WHOLE,
+    }
+
+
+def test_where_there_is_no_model_that_is_said(run, story):
+    code, out, err = run("models", f"s3://{story.bucket}/notes.txt")
+    assert (code, out) == (0, "")
+    assert err.startswith("no model of a known layout in s3://")
+
+
+def test_the_saves_of_a_model_are_a_timeline(run, address):
+    code, out, _ = run("log", address, "--models")
+    bars = {"whole": "█" * 24, "incomplete": "▒" * 4}
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            "llama/ (transformers)",
+            f"  2026-05-04T13:30:00Z  {bars['whole']}  whole: 4 files, 637 B, 3 s",
+            f"  2026-05-04T15:30:00Z  {bars['incomplete']:<24}  incomplete: 1 file, 104 B, 0 s, 1 overwritten",
+            f"    {MIXED}",
+            f"  2026-05-04T17:30:00Z  {bars['whole']}  whole: 4 files, 637 B, 3 s, 4 overwritten",
+        ],
+    )
+    code, out, _ = run("log", address, "--models", "--json", "--since", "2026-05-04T15:00:00Z", "--until", AT_CUT)
+    (record,) = map(json.loads, out.splitlines())
+    assert (record["start"], record["end"], record["files"], record["condition"]) == (
+        "2026-05-04T15:30:00Z",
+        "2026-05-04T15:30:00Z",
+        1,
+        "incomplete",
+    )
+
+
+def test_a_restore_to_what_is_no_model_is_refused_and_writes_nothing(run, story, address):
+    before = story.everything()
+    code, out, err = run("restore", address, "--at", AT_CUT, "--yes")
+    assert (code, out) == (4, "")
+    assert err.splitlines() == [
+        f"error: llama/ (transformers) is incomplete at {AT_CUT}: {MIXED}",
+        f"error:   newest whole at or before: {FIRST_WHOLE}; first whole after: {THIRD_WHOLE}",
+        "error: nothing was written; restore to one of these instants, or add --nearest-complete to take each model's newest "
+        "whole save at or before T, or --as-is to restore exactly T",
+    ]
+    assert story.everything() == before
+
+
+def test_the_nearest_whole_save_comes_back_and_who_may_hold_old_bytes_is_told(run, story, address):
+    code, _, err = run("restore", address, "--at", AT_CUT, "--nearest-complete", "--yes")
+    assert code == 0
+    assert story.contents("llama/") == files(1)
+    told = err.splitlines()
+    assert "  whole           1 model  brought back member by member, what lists them last" in told
+    assert f"  llama/ as it was at {FIRST_WHOLE}, its newest whole save" in told
+    assert told.index("verified: 5 keys as the plan says") < told.index(
+        "who may still hold the old bytes, and what to run:"
+    )
+    assert f"    aws s3 sync {address} DIR --exact-timestamps" in told
+
+
+def test_exactly_t_comes_back_where_that_is_asked(run, story, address):
+    code, _, err = run("restore", address, "--at", AT_CUT, "--as-is", "--yes")
+    assert code == 0
+    assert story.contents("llama/") == {**files(1), SHARDS[0]: files(2)[SHARDS[0]]}
+    assert "  warning: llama/ (transformers) is incomplete at T and comes back so, as asked" in err.splitlines()
+
+
+def test_contradictions_are_refused(run, address, tmp_path):
+    assert run("restore", address, "--at", AT_CUT, "--as-is", "--nearest-complete", "--yes")[0] == 2
+    assert run("diff", address, "--at", AT_CUT, "--and", "1h")[0] == 2
+    assert run("restore", address, "--lock", tmp_path / "x", "--yes")[0] == 2
+    assert run("restore", "--yes")[0] == 2
+    assert run("verify")[0] == 2
+
+
+def test_a_locked_model_is_had_again_whatever_came_after(run, story, address, tmp_path):
+    lock = tmp_path / "model.lock.json"
+    code, _, err = run("lock", address, "--at", FIRST_WHOLE, "-o", lock)
+    assert (code, err) == (0, f"5 files, 655 B, 1 model of {address} locked in {lock}\n")
+    assert run("verify", "--lock", lock)[2] == "verified: 5 locked versions there, as they were locked\n"
+    code, _, err = run("get", "--lock", lock, "-o", tmp_path / "out")
+    assert code == 0
+    there = {f"llama/{path.name}": path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert there == files(1)
+    story.put(THIRD + 100, "llama/stray.bin", b"?")
+    code, _, err = run("restore", "--lock", lock, "--yes")
+    assert (code, story.contents("llama/")) == (0, files(1))
+    story.server.boto().delete_object(Bucket=story.bucket, Key=SHARDS[0], VersionId=story.ids[SHARDS[0]][0])
+    gone = story.ids[SHARDS[0]][0]
+    code, _, err = run("verify", "--lock", lock)
+    assert code == 3
+    assert f"  {SHARDS[0]}: version {gone} is gone" in err.splitlines()
+    code, _, err = run("restore", "--lock", lock, "--yes")
+    assert code == 4
+    assert err.startswith(f"error: the locked version {gone} of {SHARDS[0]} is gone; ")
+
+
+def test_only_a_whole_model_is_locked(run, address, tmp_path):
+    lock = tmp_path / "lock"
+    code, _, err = run("lock", address, "--at", AT_CUT, "-o", lock)
+    assert (code, lock.exists()) == (4, False)
+    assert "lock one of these instants, or add --as-is to lock exactly T" in err
+    assert run("lock", address, "--at", AT_CUT, "-o", lock, "--as-is")[0] == 0
+
+
+def test_a_hold_is_put_on_each_version_where_the_bucket_allows_it(run, story, moto, address, tmp_path):
+    code, _, err = run("lock", address, "--at", FIRST_WHOLE, "-o", tmp_path / "lock", "--hold")
+    assert code == 3
+    assert err.startswith("error: the lock file is written, but 5 versions of 5 could not be held: only a bucket with ")
+    boto, bucket = moto.boto(), f"{story.bucket}-held"
+    boto.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    held = Story(moto, bucket)
+    for second, (key, body) in enumerate(files(1).items()):
+        held.put(FIRST + second, key, body)
+    code, _, err = run("lock", f"s3://{bucket}/llama", "--at", FIRST_WHOLE, "-o", tmp_path / "lock", "--hold")
+    assert (code, err.splitlines()[-1]) == (0, "5 versions under legal hold until someone takes it off")
+    for key, (version,) in held.ids.items():
+        found = boto.get_object_legal_hold(Bucket=bucket, Key=key, VersionId=version)
+        assert found["LegalHold"]["Status"] == "ON"
+
+
+def test_what_changed_inside_a_model_is_told_from_headers(run, story, address):
+    story.put(THIRD + 200, SHARDS[2], save({"t2": np.zeros((2, 4), np.float16), "new": np.zeros(1, np.float32)}))
+    code, out, err = run("diff", address, "--tensors", "--at", FIRST_WHOLE, "--exit-code")
+    assert (code, out.splitlines()) == (
+        1,
+        [
+            "+ new  F32 [1]",
+            "~ t2  F32 [8] → F16 [2, 4]",
+            *(f"~ {key.rpartition('/')[2]}  (other bytes)" for key in SHARDS),
+        ],
+    )
+    assert "1 added, 0 gone, 1 reshaped, 1 retyped; bytes of 3 files changed" in err
+    code, out, _ = run("diff", address, "--tensors", "--at", FIRST_WHOLE, "--and", FIRST_WHOLE, "--exit-code")
+    assert (code, out) == (0, "")
+    out = run("diff", address, "--tensors", "--at", FIRST_WHOLE, "--json")[1]
+    assert json.loads(out.splitlines()[0]) == {
+        "tensor": "new",
+        "change": "added",
+        "before": None,
+        "after": {"dtype": "F32", "shape": [1]},
+    }
+
+
+def test_a_push_under_way_on_a_server_that_keeps_the_order_is_seen_and_the_model_before_it_comes_back(weed, capsys):
+    """Takes 3 s: its clock cannot be moved, and three instants must differ."""
+    boto = boto3.client("s3", endpoint_url=weed.endpoint, config=Config(s3={"addressing_style": "path"}))
+    bucket, times = new_bucket(weed), []
+    order = [*SHARDS, INDEX, CONFIG]
+    for step, part in ((1, order), (2, order[:2]), (2, order[2:4])):
+        for key in part:
+            boto.put_object(Bucket=bucket, Key=key, Body=files(step)[key])
+        times.append(int(boto.head_object(Bucket=bucket, Key=part[-1])["LastModified"].timestamp()))
+        next_second()
+    arguments = [f"s3://{bucket}/llama", "--at", f"@{times[1]}", "--endpoint-url", weed.endpoint, "--yes"]
+    assert main.run(["restore", *arguments]) == 4
+    assert "llama/ (transformers) is mid-save at " in capsys.readouterr().err
+    assert main.run(["restore", *arguments, "--nearest-complete"]) == 0
+    found = {key: boto.get_object(Bucket=bucket, Key=key)["Body"].read() for key in order}
+    assert found == files(1)
