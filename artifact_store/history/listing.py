@@ -42,7 +42,7 @@ class History:
 
 SPLIT_POINTS = 32
 """Most pieces a range is cut into at once."""
-PAGES_A_PIECE = 2
+PAGES_A_PIECE = 3
 """What a piece should hold at least: it costs a request of its own, and one more for what lies behind it."""
 BLIND_AFTER_PAGES = 4
 """Without folders a range is cut by guessing, which costs requests for nothing: only when it has proved long."""
@@ -240,29 +240,31 @@ class _Listing:
         assert one.last is not None  # noqa: S101 - only a range that was read from is cut
         key, version_id = one.last
         levels = [one.prefix] + [key[: i + 1] for i, c in enumerate(key) if c == "/" and i >= len(one.prefix)]
-        hints, points, pieces = one.hints, *self._pieces(one, one.hints)
+        hints, points, pieces, each = one.hints, *self._pieces(one, one.hints)
         while levels and pieces < 2:
             asks: list[Operation] = [ListVersions(self._bucket, level, "/", key, version_id) for level in levels[:2]]
             del levels[:2]
             answers: list[VersionPage] = yield asks
             hints = sorted({*hints, *(prefix for answer in answers for prefix in answer.common_prefixes)})
-            points, pieces = self._pieces(one, hints)
+            points, pieces, each = self._pieces(one, hints)
         one.cutting = False
         if points and pieces:
             step = -(-len(points) // pieces)
-            self._cut(one, points[::step], hints, probe=step == 1)
+            self._cut(one, points[::step], hints, probe=step == 1, cut_after=each)
             if pieces > 1:
-                one.next_split = one.read + 1
+                one.next_split = one.read + each
         elif not points:
             one.blind, one.next_split = True, max(one.next_split, BLIND_AFTER_PAGES)
 
-    def _pieces(self, one: _Range, hints: Iterable[str]) -> tuple[list[str], int]:
-        """(the hints that can be used, how many pieces what they hold is worth)."""
+    def _pieces(self, one: _Range, hints: Iterable[str]) -> tuple[list[str], int, int]:
+        """(the hints that can be used, how many pieces what they hold is worth, after how many pages a piece that is
+        still not read to its end is longer than was thought)."""
         points = self._usable(one, hints)
         if not points or one.last_page is None:
-            return [], 0
-        left = pages_left(one.last_page, points, one.first, one.read)
-        return points, min(SPLIT_POINTS, len(points), int(left / PAGES_A_PIECE))
+            return [], 0, 1
+        left, at_least = pages_left(one.last_page, points, one.first, one.read)
+        pieces = min(SPLIT_POINTS, len(points), int(left / PAGES_A_PIECE))
+        return points, pieces, 1 if at_least or not pieces else 2 * -(-int(left) // pieces)
 
     def _cut_at_guesses(self, one: _Range) -> Job[None]:
         """Cut the rest of a range that no folders divide at beginnings that some of its keys have."""
@@ -292,11 +294,11 @@ class _Listing:
             and (one.until is None or (_less(hint, one.until) and not one.until.startswith(hint)))
         )
 
-    def _cut(self, one: _Range, points: list[str], hints: list[str], *, probe: bool) -> None:
+    def _cut(self, one: _Range, points: list[str], hints: list[str], *, probe: bool, cut_after: int = 1) -> None:
         """`one` goes on to the first point; each point is listed by its prefix, and so is what lies between two.
 
         hints: what is known to lie in the range, points among it. probe: there is likely nothing between two points, so
-        no more than one entry is asked for at first.
+        no more than one entry is asked for at first. cut_after: pages of a piece, after which it may be cut itself.
         """
         at = self._ranges.index(one)
         pieces: list[_Range] = []
@@ -304,8 +306,9 @@ class _Listing:
         one.until = points[0]
         for index, point in enumerate(points):
             until = points[index + 1] if index + 1 < len(points) else old_until
-            inside = _Range(point, before=left)
-            between = _Range(one.prefix, until=until, before=inside, after_before=True, size=1 if probe else 1000)
+            inside = _Range(point, before=left, next_split=cut_after)
+            between = _Range(one.prefix, until=until, before=inside, after_before=True, next_split=cut_after)
+            between.size = 1 if probe else 1000
             # Those below the point lie in `inside`, and are left out where `between` is cut.
             between.hints = hints[bisect_right(hints, point) : bisect_left(hints, until) if until else None]
             pieces += [inside, between]
@@ -315,17 +318,20 @@ class _Listing:
         self._ranges[at + 1 : at + 1] = pieces
 
 
-def pages_left(page: VersionPage, folders: Iterable[str], first: str, read: int) -> float:
-    """How many pages `folders` fill, if each holds as much as its siblings that the page shows. first, read: where the
-    range began and how many pages ago: a folder that has not ended since then holds at least as many."""
+def pages_left(page: VersionPage, folders: Iterable[str], first: str, read: int) -> tuple[float, bool]:
+    """(how many pages `folders` fill, if each holds as much as its siblings that the page shows; whether that is only
+    the least). first, read: where the range began and how many pages ago: a folder that has not ended since then holds
+    at least as many."""
     coming = Counter(folder[: folder.rfind("/", 0, -1) + 1] for folder in folders)
-    pages = 0.0
+    pages, at_least = 0.0, False
     for parent, count in coming.items():
         under = (entry.key for entry in page.entries if entry.key.startswith(parent))
         siblings = {key[: key.find("/", len(parent)) + 1] for key in under if "/" in key[len(parent) :]}
-        long = len(siblings) == 1 and first.startswith(min(siblings))
-        pages += count * read if long else count / max(1, len(siblings))
-    return pages
+        if len(siblings) == 1 and first.startswith(min(siblings)):
+            pages, at_least = pages + count * read, True
+        else:
+            pages += count / max(1, len(siblings))
+    return pages, at_least
 
 
 def guesses(first: str, page: VersionPage, prefix: str) -> list[str]:
