@@ -84,7 +84,7 @@ def timeline(s3: S3, scope: Scope, now: float, since: float | None, until: float
         some = [
             (save, verdict)
             for save, verdict in saves
-            if (since is None or save.end >= since) and (until is None or save.start <= until)
+            if (since is None or save.last >= since) and (until is None or save.first <= until)
         ]
         shown += len(some)
         if as_json:
@@ -120,8 +120,8 @@ def of_save(found: ModelSet, save: Save, verdict: Verdict) -> dict[str, Any]:
         "layout": found.layout,
         "prefix": found.prefix,
         "name": found.name,
-        "start": show(save.start),
-        "end": show(save.end),
+        "start": show(save.first),
+        "end": show(save.last),
         "files": len(save.written),
         "size": save.size,
         "overwritten": save.overwritten,
@@ -150,10 +150,10 @@ def _tell_saves(found: ModelSet, saves: Sequence[tuple[Save, Verdict]]) -> None:
         style = STYLES[verdict.condition.value]
         block = "█" if verdict.whole else "▒"
         drawn = paint(f"{block * max(1, save.size * BAR // largest):<{BAR}}", style, sys.stdout)
-        told = [number(len(save.written), "file"), size(save.size), duration(save.end - save.start)]
+        told = [number(len(save.written), "file"), size(save.size), duration(save.last - save.first)]
         told += [f"{save.overwritten:,} overwritten"] if save.overwritten else []
         told += [f"{len(save.deleted):,} deleted"] if save.deleted else []
-        tell(f"  {show(save.start)}  {drawn}  {paint(verdict.condition.value, style, sys.stdout)}: {', '.join(told)}")
+        tell(f"  {show(save.first)}  {drawn}  {paint(verdict.condition.value, style, sys.stdout)}: {', '.join(told)}")
         for reason in verdict.reasons:
             tell(f"    {printable(reason)}")
 

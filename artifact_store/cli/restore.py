@@ -394,7 +394,8 @@ def _told(found: Verification, remedy: str) -> None:
         raise KeysFailed(f"{wrong}; {remedy}", in_order(found.wrong))
     unproved = len(found.unproved)
     compared = f", {found.compared:,} of them by content" if found.compared else ""
-    say(f"verified: {number(found.checked - unproved, 'key')} as the plan says{compared}", "green")
+    headers = f", {number(found.headers, 'header')} of models read" if found.headers else ""
+    say(f"verified: {number(found.checked - unproved, 'key')} as the plan says{compared}{headers}", "green")
     if unproved:
         say(f"{number(unproved, 'key')} of the same size cannot be told without reading; verify --deep reads", "yellow")
 

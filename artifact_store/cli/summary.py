@@ -69,7 +69,7 @@ def _models(header: Header) -> None:
         say(f"  {'whole':<9}{number(whole, 'model'):>14}  brought back member by member, what lists them last")
     for model in header.models:
         if model.instant != header.instant:
-            say(f"  {printable(model.title)} as it was at {show(model.instant)}, its newest whole save", "yellow")
+            say(f"  {printable(model.title)} as it was at {show(model.instant)}, when it was whole last", "yellow")
         elif model.condition != "whole":
             text = f"{printable(model.title)} ({model.layout}) is {model.condition} at T and comes back so, as asked"
             say(f"  warning: {text}", "yellow")
@@ -143,6 +143,7 @@ def of_proof(found: Verification) -> dict[str, Any]:
     return {
         "checked": found.checked,
         "compared": found.compared,
+        "headers": found.headers,
         "wrong": _pairs(found.wrong),
         "unproved": _pairs(found.unproved),
     }

@@ -181,9 +181,9 @@ def timeline(
     for found in latest.values():
         rows = []
         for save in look.saves(found):
-            at_end = yield from look.set_at(found, save.end)
+            at_end = yield from look.set_at(found, save.last)
             if at_end is not None:
-                rows.append((save, (yield from look.judged(at_end, save.end))))
+                rows.append((save, (yield from look.judged(at_end, save.last))))
         told.append((found, rows))
     return told
 
@@ -245,11 +245,12 @@ class _Look:
         return None
 
     def saves(self, found: ModelSet) -> list[Save]:
-        """Of the files that make it what it is: the others are written at any time."""
+        """Of its files, with those that are named and missing."""
         histories = self.candidate.histories
-        paths = [path for path in (*found.members, *found.indexes) if path in histories]
-        paths += [missing.path for missing in found.missing if missing.path in histories]
-        return saves({path: histories[path].ordered() for path in dict.fromkeys(paths)})
+        core = (*found.members, *found.indexes, *(missing.path for missing in found.missing))
+        files = {path: histories[path].ordered() for path in dict.fromkeys(core) if path in histories}
+        others = {path: histories[path].ordered() for path in found.others if path in histories and path not in files}
+        return saves(files, others)
 
     def judged(self, found: ModelSet, instant: float) -> Job[Verdict]:
         then = self.then(instant)
@@ -276,12 +277,12 @@ class _Look:
         """The same with the two instants to use instead."""
         second = int(instant // 1)
         its_saves = self.saves(verdict.found)
-        earlier = [save.end for save in reversed(its_saves) if save.end <= second]
-        later = [save.end for save in its_saves if save.end > second]
+        earlier = self._up_to(its_saves, second)
+        later = [save.last for save in its_saves if save.last > second]
         if verdict.condition is Condition.UNCERTAIN:
             # What is uncertain now is settled an hour after the last upload began, if nothing else came.
             settled_at = int(verdict.saved or 0) + UNSETTLED_WINDOW
-            later = sorted({*later, settled_at} if not later or settled_at < its_saves[-len(later)].start else {*later})
+            later = sorted({*later, settled_at} if not later or settled_at < its_saves[-len(later)].first else {*later})
             earlier = [end for end in earlier if end < int(verdict.saved or 0)]
         before = yield from self._first_whole(verdict.found, earlier)
         after = yield from self._first_whole(verdict.found, later)
@@ -295,6 +296,18 @@ class _Look:
             after,
             verdict.findings,
         )
+
+    @staticmethod
+    def _up_to(its_saves: Sequence[Save], second: int) -> list[int]:
+        """Instants worth a look, newest first: just before the next save began, so that what was mended in between is
+        kept, and where each save ended."""
+        found: list[int] = []
+        until = second
+        for save in reversed(its_saves):
+            if save.last <= second:
+                found += [min(until, second), save.last]
+            until = save.first - 1
+        return list(dict.fromkeys(found))
 
     def _first_whole(self, like: ModelSet, instants: Sequence[int]) -> Job[int | None]:
         for instant in instants[:SAVES_TRIED]:

@@ -21,13 +21,20 @@ SLOWEST_UPLOAD = 10 * 1024**2
 """Bytes a second: after a large file began, the next may begin this much later and still be of the same save."""
 
 
+CLOSE_SECONDS = 300
+"""A config or tokenizer written so shortly before or after the weights is of the same save."""
+
+
 @dataclass(slots=True)
 class Save:
-    """start, end: seconds of its first and last write. written: path -> its version. deleted: paths it deleted.
-    overwritten: how many of those it wrote were there already. size: bytes written."""
+    """start, end: seconds of its first and last write of what the model cannot do without. first, last: the same, with
+    configs and the like. written: path -> its version. deleted: paths it deleted. overwritten: how many of those it
+    wrote were there already. size: bytes written."""
 
     start: int
     end: int
+    first: int
+    last: int
     written: dict[str, Entry] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     overwritten: int = 0
@@ -41,7 +48,7 @@ class Save:
 
     def straddles(self, instant: float) -> bool:
         """Whether some of its writes lie at or before the instant, and some after."""
-        return self.start <= int(instant // 1) < self.end
+        return self.first <= int(instant // 1) < self.last
 
     def takes(self, second: int, path: str, *, deleted: bool) -> bool:
         """Whether a write or delete of this file at this second still belongs to it. A push may delete before it
@@ -50,10 +57,11 @@ class Save:
         return second - self.end <= self.patience and not seen
 
 
-def saves(files: Mapping[str, Sequence[Entry]]) -> list[Save]:
-    """The saves of files that belong to one model, oldest first. files: path -> entries, newest first."""
+def saves(files: Mapping[str, Sequence[Entry]], others: Mapping[str, Sequence[Entry]] | None = None) -> list[Save]:
+    """The saves of files that belong to one model, oldest first. files: path -> entries, newest first; what the model
+    cannot do without. others: the rest of it, which may be written at any time."""
     events = [
-        (int(entry.last_modified // 1), path, entry, age < len(entries) - 1 and not entries[age + 1].is_marker)
+        (_second(entry), path, entry, age < len(entries) - 1 and not entries[age + 1].is_marker)
         for path, entries in files.items()
         for age, entry in reversed(list(enumerate(entries)))
     ]
@@ -61,9 +69,9 @@ def saves(files: Mapping[str, Sequence[Entry]]) -> list[Save]:
     found: list[Save] = []
     for second, path, entry, was_there in events:
         if not found or not found[-1].takes(second, path, deleted=entry.is_marker):
-            found.append(Save(second, second))
+            found.append(Save(second, second, second, second))
         save = found[-1]
-        save.end = second
+        save.end = save.last = second
         if entry.is_marker:
             save.deleted.add(path)
         else:
@@ -71,7 +79,26 @@ def saves(files: Mapping[str, Sequence[Entry]]) -> list[Save]:
             save.deleted.discard(path)
             save.overwritten += was_there
             save.size += entry.size
+    _stretch(found, sorted(_second(entry) for entries in (others or {}).values() for entry in entries))
     return found
+
+
+def _stretch(found: Sequence[Save], seconds: Sequence[int]) -> None:
+    """Take what was written close to a save into it, and between two into the closer one."""
+    for number, save in enumerate(found):
+        following = found[number + 1].start if number + 1 < len(found) else None
+        for second in seconds:
+            near = following is None or (second < following and second - save.last <= following - second)
+            if save.last < second <= save.last + CLOSE_SECONDS and near:
+                save.last = second
+        before = found[number - 1].last if number else None
+        for second in reversed(seconds):
+            if save.first - CLOSE_SECONDS <= second < save.first and (before is None or second > before):
+                save.first = second
+
+
+def _second(entry: Entry) -> int:
+    return int(entry.last_modified // 1)
 
 
 Origins = dict[str, frozenset[int]]

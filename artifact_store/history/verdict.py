@@ -67,7 +67,7 @@ def judge(evidence: Evidence) -> tuple[Condition, tuple[str, ...]]:
 def _torn(evidence: Evidence) -> Iterator[str]:
     for save in evidence.saves:
         if save.straddles(evidence.instant):
-            yield f"a save that began at {show(save.start)} went on until {show(save.end)}"
+            yield f"a save that began at {show(save.first)} went on until {show(save.last)}"
 
 
 def _broken(evidence: Evidence) -> Iterator[str]:

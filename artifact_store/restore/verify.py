@@ -16,6 +16,7 @@ from artifact_store.restore.compare import CHUNK, Sameness, Version, same_conten
 from artifact_store.restore.destination import InPlace, ToBucket
 from artifact_store.restore.elsewhere import current_entry, paired
 from artifact_store.restore.folder import same_bytes, same_file, standing
+from artifact_store.restore.headers import read_back
 from artifact_store.restore.holding import holding
 from artifact_store.restore.journal import Journal, written_ids
 from artifact_store.restore.plan import Action, Current, Reason, Step, same_by_listing, selector
@@ -35,12 +36,14 @@ END: tuple[int, Step | None] = (0, None)
 @dataclass(frozen=True, slots=True)
 class Verification:
     """checked: keys looked at. compared: keys of which checksums, bytes or the journal were asked. wrong: (key, what
-    differs). unproved: (key, why), which may be right but can only be told from what is wrong by reading (deep)."""
+    differs). unproved: (key, why), which may be right but can only be told from what is wrong by reading (deep).
+    headers: files of models that came back whose header or tail was read."""
 
     checked: int
     compared: int
     wrong: tuple[tuple[str, str], ...]
     unproved: tuple[tuple[str, str], ...] = ()
+    headers: int = 0
 
     @property
     def proved(self) -> bool:
@@ -120,7 +123,11 @@ def verify(
         journal or Journal.beside(plan.path), plan.header.digest, {found.check.number for found in unproved}
     )
     left = [found for found in unproved if not found.stands or written.get(found.check.number) != found.stands]
-    return Verification(checked, compared, tuple(wrong), tuple((found.check.key, UNPROVED) for found in left))
+    headers = dict(read_back(s3, plan))
+    wrong.extend((key, finding.problem) for key, finding in headers.items() if finding.problem)
+    return Verification(
+        checked, compared, tuple(wrong), tuple((found.check.key, UNPROVED) for found in left), len(headers)
+    )
 
 
 UNPROVED = "has the right size, but no ETag or checksum to prove its content; verify --deep reads it"

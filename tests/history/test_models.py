@@ -33,17 +33,17 @@ def test_a_model_is_whole_after_its_save_and_the_reads_are_few() -> None:
 
 def test_inside_a_save_both_good_instants_are_named() -> None:
     model = Model(3)
-    first = model.save(1, T0)
+    model.save(1, T0)
     second = model.save(2, T0 + 5000)
     verdict = model.verdict(T0 + 5003)
     assert verdict.condition is Condition.MID_SAVE
     assert verdict.reasons[0] == ("a save that began at 1970-01-12T15:10:00Z went on until 1970-01-12T15:10:07Z")
-    assert (verdict.before, verdict.after) == (int(first), int(second))
+    assert (verdict.before, verdict.after) == (T0 + 4999, int(second))
 
 
 def test_a_push_that_was_cut_off_leaves_files_of_two_saves_and_only_the_one_before_is_good() -> None:
     model = Model(4)
-    first = model.save(1, T0)
+    model.save(1, T0)
     model.save(2, T0 + 5000, only=2)
     verdict = model.verdict(T0 + 90_000)
     assert verdict.condition is Condition.INCOMPLETE
@@ -52,27 +52,27 @@ def test_a_push_that_was_cut_off_leaves_files_of_two_saves_and_only_the_one_befo
         "model-00002-of-00004.safetensors, but not model-00003-of-00004.safetensors and "
         "model-00004-of-00004.safetensors; a push that was cut off looks like this",
     )
-    assert (verdict.before, verdict.after) == (int(first), None)
+    assert (verdict.before, verdict.after) == (T0 + 4999, None)
 
 
 def test_a_push_that_was_finished_later_is_good_after_that() -> None:
     model = Model(4)
-    first = model.save(1, T0)
+    model.save(1, T0)
     model.save(2, T0 + 5000, only=2)
     third = model.save(3, T0 + 9000)
     verdict = model.verdict(T0 + 7000)
-    assert (verdict.condition, verdict.before, verdict.after) == (Condition.INCOMPLETE, int(first), int(third))
+    assert (verdict.condition, verdict.before, verdict.after) == (Condition.INCOMPLETE, T0 + 4999, int(third))
 
 
 def test_a_deleted_shard_is_missing_by_its_index() -> None:
     model = Model(2)
-    first = model.save(1, T0)
+    model.save(1, T0)
     model.s3.clock = T0 + 5000
     model.s3.delete(PREFIX + name(1, 2))
     verdict = model.verdict(T0 + 90_000)
     assert verdict.condition is Condition.INCOMPLETE
     assert verdict.reasons == (f"model-00002-of-00002.safetensors is not there, named by {INDEX}",)
-    assert (verdict.before, verdict.after) == (int(first), None)
+    assert (verdict.before, verdict.after) == (T0 + 4999, None)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,19 @@ def test_an_upload_in_parts_that_began_shortly_before_is_uncertain_until_somethi
     )
     assert (verdict.before, verdict.after) == (None, T0 + UNSETTLED_WINDOW)
     assert model.verdict(T0 + UNSETTLED_WINDOW).condition is Condition.WHOLE
+
+
+def test_a_config_written_after_the_index_is_of_the_save_and_one_mended_later_stays_mended() -> None:
+    model = Model(2)
+    model.s3.put(PREFIX + "config.json", b"", time=T0 - 3000)
+    end = model.save(1, T0)
+    model.s3.put(PREFIX + "config.json", b"{}", time=end + 3)
+    assert model.verdict(end + 1).condition is Condition.MID_SAVE
+    model.s3.put(PREFIX + "config.json", b'{"mended": 1}', time=T0 + 2000)
+    model.s3.put(PREFIX + "config.json", b"[]", time=T0 + 4990)
+    model.save(2, T0 + 5000, only=1)
+    assert model.verdict(T0 + 90_000).before == T0 + 4989
+    assert model.verdict(T0 + 1990).condition is Condition.WHOLE
 
 
 saves = st.lists(

@@ -54,7 +54,7 @@ def model() -> Model:
     return made
 
 
-FIRST_END, THIRD_END = T0 + 7, T0 + 30_007
+FIRST_END, THIRD_END = T0 + 9999, T0 + 30_007
 BROKEN = T0 + 20_000
 
 
@@ -65,7 +65,7 @@ def test_what_is_no_model_is_refused_with_the_reason_and_both_good_instants(mode
     assert list(tmp_path.iterdir()) == []
     first, second, last = str(error.value).splitlines()
     assert first.startswith("models/m/ (transformers) is incomplete at 1970-01-12T19:20:00Z: files of two saves: ")
-    assert second == "  newest whole at or before: 1970-01-12T13:46:47Z; first whole after: 1970-01-12T22:06:47Z"
+    assert second == "  newest whole at or before: 1970-01-12T16:33:19Z; first whole after: 1970-01-12T22:06:47Z"
     assert last.startswith("nothing was written; ")
     assert (error.value.verdicts[0].before, error.value.verdicts[0].after) == (FIRST_END, THIRD_END)
 

@@ -18,7 +18,7 @@ FIRST, CUT, THIRD = STORED, STORED + 7200, STORED + 14_400
 SHARDS = [f"llama/model-0000{n}-of-00003.safetensors" for n in (1, 2, 3)]
 INDEX, CONFIG = "llama/model.safetensors.index.json", "llama/config.json"
 AT_CUT = "2026-05-04T16:00:00Z"
-FIRST_WHOLE, THIRD_WHOLE = "2026-05-04T13:30:04Z", "2026-05-04T17:30:03Z"
+FIRST_WHOLE, THIRD_WHOLE = "2026-05-04T15:29:59Z", "2026-05-04T17:30:03Z"
 MIXED = (
     "files of two saves: the one that began at 2026-05-04T15:30:00Z wrote model-00001-of-00003.safetensors, but not "
     "model-00002-of-00003.safetensors and model-00003-of-00003.safetensors; a push that was cut off looks like this"
@@ -71,14 +71,14 @@ def test_models_are_listed_each_with_its_condition_and_the_instants_at_which_it_
     assert (code, out.splitlines()) == (
         0,
         [
-            "incomplete 2026-05-04T15:30:00Z     655 B  transformers llama/",
+            "incomplete 2026-05-04T15:30:00Z     480 B  transformers llama/",
             f"           {MIXED}",
             f"           newest whole at or before: {FIRST_WHOLE}; first whole after: {THIRD_WHOLE}",
         ],
     )
     assert err == f"1 model in s3://{story.bucket}/ at {AT_CUT}, 0 of them whole\n"
     code, out, err = run("models", f"s3://{story.bucket}/llama")
-    assert (code, out) == (0, "whole      2026-05-04T17:30:03Z     655 B  transformers llama/\n")
+    assert (code, out) == (0, "whole      2026-05-04T17:30:03Z     480 B  transformers llama/\n")
     assert err.endswith(", 1 of them whole\n")
 
 
@@ -93,7 +93,7 @@ def test_models_in_json_have_stable_fields(run, address):
         "reasons": [MIXED],
         "warnings": [],
         "files": 5,
-        "size": 655,
+        "size": 480,
         "saved": "2026-05-04T15:30:00Z",
         "before": FIRST_WHOLE,
         "after": THIRD_WHOLE,
@@ -113,10 +113,10 @@ def test_the_saves_of_a_model_are_a_timeline(run, address):
         0,
         [
             "llama/ (transformers)",
-            f"  2026-05-04T13:30:00Z  {bars['whole']}  whole: 4 files, 637 B, 3 s",
-            f"  2026-05-04T15:30:00Z  {bars['incomplete']:<24}  incomplete: 1 file, 104 B, 0 s, 1 overwritten",
+            f"  2026-05-04T13:30:00Z  {bars['whole']}  whole: 4 files, 462 B, 4 s",
+            f"  2026-05-04T15:30:00Z  {bars['incomplete']:<24}  incomplete: 1 file, 96 B, 0 s, 1 overwritten",
             f"    {MIXED}",
-            f"  2026-05-04T17:30:00Z  {bars['whole']}  whole: 4 files, 637 B, 3 s, 4 overwritten",
+            f"  2026-05-04T17:30:00Z  {bars['whole']}  whole: 4 files, 462 B, 3 s, 4 overwritten",
         ],
     )
     code, out, _ = run("log", address, "--models", "--json", "--since", "2026-05-04T15:00:00Z", "--until", AT_CUT)
@@ -148,8 +148,8 @@ def test_the_nearest_whole_save_comes_back_and_who_may_hold_old_bytes_is_told(ru
     assert story.contents("llama/") == files(1)
     told = err.splitlines()
     assert "  whole           1 model  brought back member by member, what lists them last" in told
-    assert f"  llama/ as it was at {FIRST_WHOLE}, its newest whole save" in told
-    assert told.index("verified: 5 keys as the plan says") < told.index(
+    assert f"  llama/ as it was at {FIRST_WHOLE}, when it was whole last" in told
+    assert told.index("verified: 5 keys as the plan says, 3 headers of models read") < told.index(
         "who may still hold the old bytes, and what to run:"
     )
     assert f"    aws s3 sync {address} DIR --exact-timestamps" in told
@@ -173,7 +173,7 @@ def test_contradictions_are_refused(run, address, tmp_path):
 def test_a_locked_model_is_had_again_whatever_came_after(run, story, address, tmp_path):
     lock = tmp_path / "model.lock.json"
     code, _, err = run("lock", address, "--at", FIRST_WHOLE, "-o", lock)
-    assert (code, err) == (0, f"5 files, 655 B, 1 model of {address} locked in {lock}\n")
+    assert (code, err) == (0, f"5 files, 480 B, 1 model of {address} locked in {lock}\n")
     assert run("verify", "--lock", lock)[2] == "verified: 5 locked versions there, as they were locked\n"
     code, _, err = run("get", "--lock", lock, "-o", tmp_path / "out")
     assert code == 0

@@ -163,7 +163,7 @@ def test_json_is_one_object_that_tells_the_plan_the_outcome_and_the_proof(run, s
         "pending": 0,
         "thawing": 0,
         "uploads_left": 0,
-        "verification": {"checked": 4, "compared": 0, "wrong": [], "unproved": []},
+        "verification": {"checked": 4, "compared": 0, "headers": 0, "wrong": [], "unproved": []},
     }
 
 
