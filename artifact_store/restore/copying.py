@@ -102,8 +102,9 @@ Ranges = list[tuple[int, int]]
 def copy_version(source_bucket: str, step: Step, place: Place, limits: CopyLimits, uploads: Uploads) -> Job[Written]:
     """Copy the step's version to the place. Raises S3Error; 412 where the condition did not hold.
 
-    A multipart object without a checksum of the whole is copied in the very parts it was uploaded in: then ETag and
-    checksums of the copy are those of the source, and prove, now and to every later plan, that the content is the same.
+    A multipart object is copied in the very parts it was uploaded in: then ETag and checksums of the copy are those of
+    the source. They prove, now and to every later plan, that the content is the same, and whoever noted the ETag (DVC,
+    W&B, SageMaker's registry) finds it again.
     """
     if may_need_parts(step, limits):
         head: ObjectHead = yield HeadObject(source_bucket, step.key, step.version_id, checksum=True)
@@ -195,13 +196,19 @@ def abort_upload(abort: AbortMultipartUpload, uploads: Uploads) -> Job[None]:
 def _ranges(source_bucket: str, step: Step, head: ObjectHead, limits: CopyLimits, uploads: Uploads) -> Job[Ranges]:
     """The parts to copy in, none where one request does."""
     too_large = step.size > limits.single_copy
-    whole = any(is_whole(head.checksums, name, head.checksum_type) for name in head.checksums)
     # KMS makes ETags of its own, and then only checksums of the parts could be alike.
-    alike = bool(head.checksums) or (uploads.keep_etags is not False and not head.encryption.startswith("aws:kms"))
-    if not too_large and (whole or not alike):
+    etag = uploads.keep_etags is not False and not head.encryption.startswith("aws:kms")
+    if not (too_large or etag or _of_parts(head)):
         return []
     own = yield from own_ranges(source_bucket, step)
     return own or (part_ranges(step.size, limits.part_size) if too_large else [])
+
+
+def _of_parts(head: ObjectHead) -> bool:
+    """Whether its checksums are of its parts, so that only a copy in these has them."""
+    return bool(head.checksums) and not any(
+        is_whole(head.checksums, name, head.checksum_type) for name in head.checksums
+    )
 
 
 def own_ranges(source_bucket: str, step: Step) -> Job[Ranges]:
@@ -242,7 +249,7 @@ def _copy_by_parts(
     abort = yield from _begin(source_bucket, step, place, head, uploads)
     try:
         parts = yield from _copy_parts(source_bucket, step, abort, ranges)
-        for_etag = not head.checksums and step.size <= limits.single_copy
+        for_etag = not _of_parts(head) and step.size <= limits.single_copy
         if for_etag:
             kept = etag_of_parts([part.etag for _, part in parts]) == step.etag
             # One success says more than a failure, which may lie in the parts of that one object.

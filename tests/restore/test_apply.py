@@ -62,14 +62,17 @@ def test_a_multipart_object_without_a_whole_checksum_is_copied_in_its_own_parts_
     assert plan(s3, tmp_path, second=0).summary.counts[Action.KEEP] == 1
 
 
-def test_a_multipart_object_with_a_whole_checksum_is_copied_in_one_request(tmp_path: Path) -> None:
+def test_a_multipart_object_with_a_whole_checksum_keeps_its_etag_too(tmp_path: Path) -> None:
     s3 = MemoryS3()
     s3.put_parts("k", [b"aaa", b"bbb"])
-    s3.buckets["bkt"].keys["k"][0].checksums = {"CRC32": crc(b"aaabbb")}
+    stored = s3.buckets["bkt"].keys["k"][0]
+    stored.checksums = {"CRC32": crc(b"aaabbb")}
     later(s3)
     s3.put("k", b"other")
     apply(s3, plan(s3, tmp_path))
-    assert sent(s3, op.UploadPartCopy) == 0
+    assert sent(s3, op.UploadPartCopy) == 2
+    copy = s3.buckets["bkt"].keys["k"][0]
+    assert (copy.entry.etag, copy.checksums) == (stored.entry.etag, stored.checksums)
     assert plan(s3, tmp_path).summary.changes == 0
 
 
