@@ -88,7 +88,7 @@ Settled = Annotated[
 ]
 AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Go on though nothing existed at T: hide everything.")]
 To = Annotated[
-    str,
+    str | None,
     typer.Option(metavar="s3://OTHER[/PREFIX]|DIR", help="Write there instead; deletes nothing.", show_default=False),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="With --to: write over what differs there.")]
@@ -154,7 +154,7 @@ class Choices(Selection):
     """What a restore may do, and where it writes. Raises UsageError where one has no meaning beside another."""
 
     undelete: Undelete = False
-    to: To = ""
+    to: To = None
     overwrite: Overwrite = False
     allow_empty: AllowEmpty = False
     nearest_complete: NearestComplete = False
@@ -163,6 +163,10 @@ class Choices(Selection):
     def __post_init__(self) -> None:
         if self.nearest_complete and self.as_is:
             raise UsageError("--nearest-complete takes whole models only and --as-is whatever there was; leave one out")
+        if self.to == "":
+            raise UsageError(
+                "--to is empty; name s3://OTHER[/PREFIX] or a folder, or leave --to out to restore in place"
+            )
         if self.overwrite and not self.to:
             raise UsageError("--overwrite belongs to --to; in place, what is there now stays as a version anyway")
         deletes = (
@@ -173,7 +177,8 @@ class Choices(Selection):
         for name, given in deletes:
             if given and self.to:
                 raise UsageError(f"{name} does not go with --to, which deletes nothing at all; leave {name} out")
-        check_destination(self.to)
+        if self.to:
+            check_destination(self.to)
 
     def plan_options(self) -> PlanOptions:
         """The planner's options."""
@@ -191,7 +196,7 @@ class Choices(Selection):
         """Where the restore writes."""
         from artifact_store.restore.destination import parse_destination
 
-        return parse_destination(self.to)
+        return parse_destination(self.to or "")
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,12 @@ def parse_scope(address: str) -> Scope:
 
 
 def check_destination(text: str) -> None:
-    """Refuse what is meant as an address and would be read as a folder (S3://b, s3:/b, gs://b). Raises UsageError."""
+    """Refuse what is meant as an address and would be read as a folder (S3://b, s3:/b, gs://b), and a pattern. Raises
+    UsageError."""
     if re.match(r"s3:|[a-z][a-z0-9+.-]+://|arn:", text, re.IGNORECASE):
-        split_address(text)
+        _, prefix = split_address(text)
+        if prefix.endswith("*"):
+            raise UsageError(f"{text!r}: a * names many prefixes, and a destination is one; leave the * out")
 
 
 def split_address(address: str) -> tuple[str, str]:

@@ -141,6 +141,20 @@ def test_python_m_is_the_same_command():
             ["restore", "s3://bucket", "--at", "2h", "--yes", "--to", "gs://foo/bar"],
             "'gs://foo/bar' is no s3:// address (it starts with gs://); write s3://BUCKET or s3://BUCKET/PREFIX",
         ),
+        (
+            ["restore", "s3://bucket", "--at", "2h", "--yes", "--to", "s3://other/y*"],
+            "'s3://other/y*': a * names many prefixes, and a destination is one; leave the * out",
+        ),
+        *(
+            (
+                words,
+                "--to is empty; name s3://OTHER[/PREFIX] or a folder, or leave --to out to restore in place",
+            )
+            for words in (
+                ["restore", "s3://bucket", "--at", "2h", "--yes", "--to", ""],
+                ["plan", "s3://bucket", "--at", "2h", "--out", "p", "--to="],
+            )
+        ),
         (["apply", "/nowhere/x.plan"], "cannot read plan /nowhere/x.plan: No such file or directory"),
         (["verify", "/nowhere/x.plan"], "cannot read plan /nowhere/x.plan: No such file or directory"),
         (
