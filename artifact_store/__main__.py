@@ -1,6 +1,18 @@
-"""`python -m artifact_store` is the command line."""
+"""The program's entry: `artifact-store`, and `python -m artifact_store`."""
 
-from artifact_store.cli.main import main
+from __future__ import annotations
+
+import signal
+
+
+def main() -> None:
+    """Load the command line and run it. An interrupt while it loads ends the program without a traceback."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from artifact_store.cli.main import main as run
+
+    signal.signal(signal.SIGINT, before)
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -21,8 +21,8 @@ from bench.table import Row, as_json, as_markdown, show
 @dataclass(frozen=True)
 class Sizes:
     """keys: of the restore. versions: listed at once. small, large: versions planned. slow: versions listed with
-    latency. copies. applied: versions of the bucket whose plan is carried out. rounds: runs, of which the best counts.
-    install: fetch and build the peers that are not here yet."""
+    latency. copies. models: judged. applied: versions of the bucket whose plan is carried out. rounds: runs, of which
+    the best counts. install: fetch and build the peers that are not here yet."""
 
     keys: int
     versions: int
@@ -30,6 +30,7 @@ class Sizes:
     large: int
     slow: int
     copies: int
+    models: int
     applied: int
     rounds: int
     install: bool
@@ -38,8 +39,8 @@ class Sizes:
 WIDTH = 150
 """Columns where stdout is no terminal."""
 
-FULL = Sizes(2_000, 100_000, 100_000, 1_000_000, 100_000, 10_000, 30_000, 3, install=True)
-QUICK = Sizes(70, 6_000, 6_000, 12_000, 2_000, 400, 3_000, 1, install=False)
+FULL = Sizes(2_000, 100_000, 100_000, 1_000_000, 100_000, 10_000, 500, 30_000, 3, install=True)
+QUICK = Sizes(70, 6_000, 6_000, 12_000, 2_000, 400, 10, 3_000, 1, install=False)
 
 PARTS: dict[str, Callable[[Sizes], Iterator[Row]]] = {
     "restore": lambda s: restore.measure(keys=s.keys, rounds=s.rounds, install=s.install),
@@ -47,6 +48,7 @@ PARTS: dict[str, Callable[[Sizes], Iterator[Row]]] = {
     "copies": lambda s: client.copies(count=s.copies, rounds=s.rounds),
     "latency": lambda s: client.latency(versions=s.slow, count=s.copies),
     "planning": lambda s: planning.growth(small=s.small, large=s.large, rounds=s.rounds),
+    "models": lambda s: planning.whole_models(models=s.models, rounds=s.rounds),
     "requests": lambda s: planning.requests(versions=s.applied),
     "help": lambda s: startup.help_text(rounds=5),
 }

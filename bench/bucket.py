@@ -6,7 +6,9 @@ a restore can be looked at afterwards. No I/O.
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -64,7 +66,12 @@ def flat_key(index: int) -> str:
 
 
 class Bucket:
-    """`versions` entries, rounded to whole keys. flat: one folder instead of a tree. page: most entries a page."""
+    """`versions` entries, rounded to whole keys. flat: one folder instead of a tree. page: most entries a page.
+    sizes: bytes of the keys that do not have SIZE."""
+
+    kinds: tuple[Kind, ...] = KINDS
+    """Key after key."""
+    sizes: Mapping[str, int] = {}
 
     def __init__(self, versions: int, *, flat: bool = False, page: int = PAGE) -> None:
         self.keys = [flat_key(i) if flat else deep_key(i) for i in range(max(1, round(versions / ENTRIES)))]
@@ -72,18 +79,25 @@ class Bucket:
         self._written: dict[int, list[Entry]] = {}
         self._whole = [
             "".join(_xml("%(key)s", "%(index)024d", entry, entry is kind.entries[0]) for entry in kind.entries)
-            for kind in KINDS
+            for kind in self.kinds
         ]
+
+    def size(self, key: str) -> int:
+        return self.sizes.get(key, SIZE)
+
+    def content(self, key: str, first: int, last: int) -> bytes | None:
+        """Bytes of every version of a key; None where they are not known."""
+        return None
 
     def expected(self) -> dict[str, int]:
         """How many keys a restore to INSTANT keeps, copies and deletes."""
-        whole, rest = divmod(len(self.keys), len(KINDS))
-        actions = [kind.action for kind in KINDS]
+        whole, rest = divmod(len(self.keys), len(self.kinds))
+        actions = [kind.action for kind in self.kinds]
         return {action: whole * actions.count(action) + actions[:rest].count(action) for action in sorted(set(actions))}
 
     def entries(self, index: int) -> list[Entry]:
         """Of one key, newest first."""
-        return self._written.get(index, []) + list(KINDS[index % len(KINDS)].entries)
+        return self._written.get(index, []) + list(self.kinds[index % len(self.kinds)].entries)
 
     def find(self, key: str) -> int | None:
         index = bisect_left(self.keys, key)
@@ -133,16 +147,16 @@ class Bucket:
                     marker = (folder, "")
                 index, skip = bisect_left(self.keys, after(folder), index), 0
                 continue
-            if not skip and room >= ENTRIES and index not in self._written:
-                kind = index % len(KINDS)
+            if not skip and room >= ENTRIES and index not in self._written and key not in self.sizes:
+                kind = index % len(self.kinds)
                 parts.append(self._whole[kind] % {"key": key, "index": index})
                 room -= ENTRIES
-                marker = (key, id_of(index, KINDS[kind].entries[-1]))
+                marker = (key, id_of(index, self.kinds[kind].entries[-1]))
                 index += 1
                 continue
             entries = self.entries(index)
             shown = entries[skip : skip + room]
-            parts += [_xml(key, f"{index:024}", entry, entry is entries[0]) for entry in shown]
+            parts += [_xml(key, f"{index:024}", entry, entry is entries[0], self.size(key)) for entry in shown]
             room -= len(shown)
             marker = (key, id_of(index, shown[-1]))
             if skip + len(shown) < len(entries):
@@ -163,6 +177,42 @@ class Bucket:
         return (index + 1, 0) if before == len(ids) else (index, before)
 
 
+SHARDS = 4
+FILES_A_MODEL = 200
+
+
+class ModelBucket(Bucket):
+    """`models` models, each saved three times as a whole: shards, index and config among other files, FILES_A_MODEL."""
+
+    kinds = (CHANGED,)
+
+    def __init__(self, models: int) -> None:
+        super().__init__(0)
+        shards = [f"model-{n:05}-of-{SHARDS:05}.safetensors" for n in range(1, SHARDS + 1)]
+        tensors = {name: f"t{number}" for number, name in enumerate(shards)}
+        index = {"metadata": {"total_size": 1}, "weight_map": {tensor: name for name, tensor in tensors.items()}}
+        self._contents = {"model.safetensors.index.json": json.dumps(index).encode(), "config.json": b"{}"}
+        names = [*shards, *self._contents]
+        names += [f"steps/{number:05}.bin" for number in range(FILES_A_MODEL - len(names))]
+        self.keys = sorted(f"models/m-{model:04}/{name}" for model in range(models) for name in names)
+        self.sizes = {
+            f"models/m-{model:04}/{name}": len(data) for model in range(models) for name, data in self._contents.items()
+        }
+        self._contents |= {name: _header(tensor) for name, tensor in tensors.items()}
+
+    def content(self, key: str, first: int, last: int) -> bytes | None:
+        data = self._contents.get(key.rpartition("/")[2])
+        return None if data is None else data[first : last + 1].ljust(last + 1 - first, b"\0")
+
+
+def _header(tensor: str) -> bytes:
+    """Of a safetensors file of SIZE bytes that holds this tensor."""
+    length = 104
+    count = SIZE - 8 - length
+    told = json.dumps({tensor: {"dtype": "U8", "shape": [count], "data_offsets": [0, count]}}).encode()
+    return length.to_bytes(8, "little") + told.ljust(length)
+
+
 def after(prefix: str) -> str:
     """The first string that is greater than all that start with the prefix."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
@@ -178,13 +228,13 @@ def etag_of(index: int, entry: Entry) -> str:
     return f"{index:024}{entry.number % 1000:08}"
 
 
-def _xml(key: str, index: str, entry: Entry, latest: bool) -> str:
+def _xml(key: str, index: str, entry: Entry, latest: bool, size: int = SIZE) -> str:
     when = datetime.fromtimestamp(entry.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     tag = "DeleteMarker" if entry.marker else "Version"
     content = (
         ""
         if entry.marker
-        else f"<ETag>&quot;{index}{entry.number % 1000:08}&quot;</ETag><Size>{SIZE}</Size>"
+        else f"<ETag>&quot;{index}{entry.number % 1000:08}&quot;</ETag><Size>{size}</Size>"
         "<StorageClass>STANDARD</StorageClass>"
     )
     return (

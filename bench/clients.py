@@ -132,6 +132,14 @@ def plan_ours(endpoint: str) -> Work[Planned]:
         return Planned(actions, s3.stats.requests)
 
 
+def plan_without_models(endpoint: str) -> Work[Planned]:
+    """The same for a program that knows no layout of models."""
+    from artifact_store.history import models
+
+    vars(models)["LAYOUTS"] = ()
+    return (yield from plan_ours(endpoint))
+
+
 def boto3_client(endpoint: str) -> S3Client:
     """As it comes, but for paths instead of host names."""
     import boto3

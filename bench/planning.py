@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
 
-from bench.bucket import INSTANT
-from bench.clients import Planned, plan_ours
+from bench.bucket import FILES_A_MODEL, INSTANT, SHARDS
+from bench.clients import Planned, plan_ours, plan_without_models
 from bench.process import Cost, best, measured
 from bench.restore import OURS
 from bench.stub import BUCKET, Stub, stub
@@ -51,6 +51,31 @@ def growth(*, small: int, large: int, rounds: int) -> Iterator[Row]:
         many.result.requests / pages,
         most=1.25,
         wrong=wrong,
+    )
+
+
+def whole_models(*, models: int, rounds: int) -> Iterator[Row]:
+    """Rows for what it costs to judge every model of a bucket, all of whose files a restore would write."""
+    with stub(0, models=models) as server:
+        with_ = best(rounds, lambda: measured(plan_ours, server.endpoint))
+        without = best(rounds, lambda: measured(plan_without_models, server.endpoint))
+    keys = models * FILES_A_MODEL
+    expected = {"copy": keys, "delete": 0, "keep": 0}
+    found = [with_.result.actions, without.result.actions]
+    wrong = "" if found == [expected, expected] else f"the plans have {found} instead of {expected}"
+    what = f"plan {keys:,} keys that are {models:,} models"
+    yield Row(
+        f"{what}: time",
+        f"{with_.seconds:.2f} s",
+        f"{without.seconds:.2f} s unjudged",
+        with_.seconds / without.seconds,
+        most=1.3,
+        wrong=wrong,
+    )
+    reads = with_.result.requests - without.result.requests
+    most = models * (SHARDS + 1)
+    yield Row(
+        f"{what}: small reads", f"{reads:,}", f"{most:,} shards and indexes", reads / most, most=1.05, wrong=wrong
     )
 
 

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 from urllib.parse import unquote
 
-from bench.bucket import INSTANT, SIZE, Bucket, Entry, etag_of, id_of
+from bench.bucket import INSTANT, SIZE, Bucket, Entry, ModelBucket, etag_of, id_of
 
 BUCKET = "bench-bucket"
 COUNTS = "/.counts"
@@ -45,11 +45,13 @@ class Stub:
 
 
 @contextmanager
-def stub(versions: int, *, latency: float = 0.0, flat: bool = False, page: int = 1000) -> Iterator[Stub]:
-    """Run one while the block runs. latency: seconds before each answer."""
+def stub(
+    versions: int, *, latency: float = 0.0, flat: bool = False, page: int = 1000, models: int = 0
+) -> Iterator[Stub]:
+    """Run one while the block runs. latency: seconds before each answer. models: of whole models instead."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=_serve, args=(theirs, versions, latency, flat, page), daemon=True)
+    process = spawn.Process(target=_serve, args=(theirs, versions, latency, flat, page, models), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -60,8 +62,8 @@ def stub(versions: int, *, latency: float = 0.0, flat: bool = False, page: int =
         process.join()
 
 
-def _serve(pipe: Connection, versions: int, latency: float, flat: bool, page: int) -> None:
-    bucket = Bucket(versions, flat=flat, page=page)
+def _serve(pipe: Connection, versions: int, latency: float, flat: bool, page: int, models: int) -> None:
+    bucket = ModelBucket(models) if models else Bucket(versions, flat=flat, page=page)
 
     async def main() -> None:
         answers = Answers(bucket)
@@ -121,6 +123,8 @@ class Answers:
             return self._http(200, self._list(fields))
         if operation == "CopyObject":
             return self._copy(key, headers)
+        if operation == "GetObject":
+            return self._get(key, headers.get("range", ""))
         if operation == "HeadObject":
             return self._head(key, fields)
         if operation == "DeleteObjects":
@@ -128,6 +132,15 @@ class Answers:
         if operation == "GetBucketVersioning":
             return self._http(200, b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
         return self._error(501, "NotImplemented")
+
+    def _get(self, key: str, span: str) -> bytes:
+        size = self._bucket.size(key)
+        first, _, last = span.removeprefix("bytes=").partition("-")
+        ends = (int(first), int(last)) if span else (0, size - 1)
+        data = self._bucket.content(key, *ends)
+        if data is None:
+            return self._error(501, "NotImplemented")
+        return self._http(206 if span else 200, data, f"Content-Range: bytes {ends[0]}-{ends[1]}/{size}\r\n")
 
     def _list(self, fields: dict[str, str]) -> bytes:
         markers = fields.get("key-marker", ""), fields.get("version-id-marker", "")
@@ -198,7 +211,7 @@ def _operation(method: str, key: str, fields: dict[str, str], headers: dict[str,
         return next((name for field, name in by_query.items() if field in fields), f"{method} bucket")
     if method == "PUT" and "x-amz-copy-source" in headers:
         return "CopyObject"
-    return "HeadObject" if method == "HEAD" else f"{method} object"
+    return {"HEAD": "HeadObject", "GET": "GetObject"}.get(method, f"{method} object")
 
 
 def _holds(current: tuple[int, Entry] | None, headers: dict[str, str]) -> bool:

@@ -64,6 +64,7 @@ def _root(
 
 def main() -> NoReturn:
     """The entry point."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         # A key may hold what the terminal's encoding lacks; that must not end the command.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -73,6 +74,13 @@ def main() -> NoReturn:
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_what_is_closed() -> None:
+    """Python has None for a stream that the shell closed (>&-): what is written there goes nowhere, as was asked."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
 
 
 def run(arguments: list[str]) -> int:

@@ -108,8 +108,8 @@ class Finder:
     Folders that the scope cuts through, above it or beside a raw prefix, are left out: they are seen in part only.
     """
 
-    def __init__(self, scope: Scope, layouts: Sequence[Layout] = LAYOUTS) -> None:
-        self._root, self._layouts = scope.root, layouts
+    def __init__(self, scope: Scope, layouts: Sequence[Layout] | None = None) -> None:
+        self._root, self._layouts = scope.root, LAYOUTS if layouts is None else layouts
         self._within = scope.prefix if scope.raw else scope.root
         self._open: list[_Open] = []
 
@@ -215,11 +215,15 @@ class _Look:
     def __init__(self, bucket: str, candidate: Candidate, settled: bool) -> None:
         self.bucket, self.candidate, self.settled = bucket, candidate, settled
         self._contents: dict[tuple[str, str], bytes | None] = {}
+        self._then: dict[float, dict[str, Entry]] = {}
 
     def then(self, instant: float) -> dict[str, Entry]:
         """Path -> the version that stood."""
+        if instant in self._then:
+            return self._then[instant]
         states = ((path, at(h, instant, settled=self.settled).then) for path, h in self.candidate.histories.items())
-        return {path: then for path, then in states if then is not None}
+        self._then[instant] = {path: then for path, then in states if then is not None}
+        return self._then[instant]
 
     def sets(self, instant: float) -> Job[list[ModelSet]]:
         then = self.then(instant)

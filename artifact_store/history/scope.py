@@ -88,6 +88,9 @@ def split_address(address: str) -> tuple[str, str]:
     bucket, _, rest = address.removeprefix("s3://").partition("/")
     if not bucket:
         raise UsageError(f"{address!r} names no bucket; {EXAMPLE}")
+    # Python's way to keep bytes of a command line that are no UTF-8.
+    if any("\ud800" <= character <= "\udfff" for character in rest):
+        raise UsageError(f"{address!r} holds bytes that are no UTF-8, which every key of S3 is; {EXAMPLE}")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]", bucket):
         raise UsageError(f"{bucket!r} is no bucket name; {EXAMPLE}")
     return bucket, rest

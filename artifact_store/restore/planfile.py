@@ -170,7 +170,7 @@ def _digest(first: bytes, steps: bytes) -> str:
     try:
         data = json.loads(first)
         del data["digest"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
     return _sum(data, steps)
 
@@ -191,7 +191,7 @@ def _read_header(first: bytes, path: Path) -> Header:
     try:
         data = json.loads(first)
         header = _header(data)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise UsageError(f"{path} is not a plan of this program: its first line is not a plan's header") from error
     if _line({**_header_json(header), "digest": header.digest}) != first:
         raise _damaged(path, "its first line is not as this program writes it")
@@ -202,7 +202,7 @@ def _read_step(line: bytes, number: int, path: Path) -> Step:
     try:
         step = _step(json.loads(line))
         known = _line(_step_json(step)) == line
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, f"line {number + 2} is no step") from error
     if not known:
         raise _damaged(path, f"line {number + 2} is not a step as this program writes it")
