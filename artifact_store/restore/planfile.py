@@ -30,6 +30,7 @@ from artifact_store.restore.plan import Action, Current, PlanOptions, Reason, St
 
 FORMAT = "artifact-store plan 1"
 
+NAMED = re.compile(rb'\{\s*"format":\s*"(artifact-store [a-z]+ [0-9]+)"')
 ACTION = re.compile(rb'\{"action":"(' + "|".join(Action).encode() + rb')",')
 
 
@@ -192,10 +193,24 @@ def _read_header(first: bytes, path: Path) -> Header:
         data = json.loads(first)
         header = _header(data)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise UsageError(f"{path} is not a plan of this program: its first line is not a plan's header") from error
+        raise _no_plan(path) from error
     if _line({**_header_json(header), "digest": header.digest}) != first:
         raise _damaged(path, "its first line is not as this program writes it")
     return header
+
+
+def _no_plan(path: Path) -> UsageError | Refused:
+    """The error for a file that is no plan, as far as its first bytes tell what it is instead."""
+    with path.open("rb") as file:
+        found = NAMED.match(file.read(200))
+    if found is None:
+        return UsageError(f"{path} is not a plan of this program: its first line is not a plan's header")
+    name = found[1].decode()
+    if name.startswith("artifact-store lock "):
+        return UsageError(f"{path} is a lock file, not a plan; restore, get and verify take it with --lock")
+    if name == FORMAT:
+        return _damaged(path, "its first line lacks what a plan's header has")
+    return UsageError(f"{path} is of the format {name!r}, and this program reads {FORMAT!r}; make the plan again")
 
 
 def _read_step(line: bytes, number: int, path: Path) -> Step:

@@ -205,11 +205,21 @@ def test_a_plan_changed_after_it_was_opened_is_refused_while_read(tmp_path: Path
         list(plan.steps())
 
 
-@pytest.mark.parametrize("text", [b"", b"{}\n", b"[]\n", b'{"format":"other 9"}\n', b"\xff\n"])
+@pytest.mark.parametrize("text", [b"", b"{}\n", b"[]\n", b'{"format":"other 9"}\n', b"\xff\n", b"[" * 200_000])
 def test_what_is_no_plan_is_a_usage_error(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "plan"
     path.write_bytes(text)
     with pytest.raises(UsageError, match="is not a plan of this program"):
+        read_plan(path)
+
+
+def test_a_lock_file_and_a_plan_of_another_version_are_told_apart_from_what_is_no_plan(tmp_path: Path) -> None:
+    path = tmp_path / "plan"
+    path.write_text('{\n  "format": "artifact-store lock 1",\n  "files": []\n}\n')
+    with pytest.raises(UsageError, match=r"is a lock file, not a plan; restore, get and verify take it with --lock$"):
+        read_plan(path)
+    path.write_text('{"format":"artifact-store plan 2"}\n')
+    with pytest.raises(UsageError, match=r"is of the format 'artifact-store plan 2', and this program reads .* 1'"):
         read_plan(path)
 
 
