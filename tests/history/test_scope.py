@@ -132,6 +132,11 @@ def test_the_key_of_a_single_file_is_taken_as_it_stands():
     assert split_address("s3://bucket") == ("bucket", "")
 
 
+def test_an_address_with_bytes_that_are_no_utf_8_is_refused():
+    with pytest.raises(UsageError, match=r"'s3://bucket/a\\udcff' holds bytes that are no UTF-8"):
+        split_address("s3://bucket/a\udcff")
+
+
 @pytest.mark.parametrize("text", ["", "out", "./s3", "/tmp/x", "a:b", "s3", "c/s3://x", "s3://bucket/prefix"])
 def test_a_folder_and_an_address_are_destinations(text):
     check_destination(text)
