@@ -7,7 +7,10 @@ import signal
 
 def main() -> None:
     """Load the command line and run it. An interrupt while it loads ends the program without a traceback."""
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    before = signal.getsignal(signal.SIGINT)
+    # A shell that starts a job in the background has it ignore interrupts, and that must stay so.
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from artifact_store.cli.main import main as run
 
     signal.signal(signal.SIGINT, before)

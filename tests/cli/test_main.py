@@ -9,7 +9,7 @@ import pytest
 
 from artifact_store.cli import main
 from artifact_store.errors import KeysFailed, Refused
-from tests.cli.terminal import on_terminal, piped
+from tests.cli.terminal import COMMAND, on_terminal, piped
 
 HEAVY = {"pulumi", "pulumi_aws", "boto3", "botocore", "awscrt", "pydantic", "rich", "yaml", "asyncio", "moto"}
 FORMS = "write 2026-05-04T13:30:00Z, 2026-05-04T15:30:00+02:00, @1777901400 or an age such as 90m, 2h, 7d"
@@ -263,6 +263,24 @@ def test_errors_are_red_on_a_terminal_and_plain_in_a_pipe_or_with_no_color():
     assert shown == "\x1b[31merror: No such command 'bogus'; see artifact-store --help\x1b[0m\n"
     assert on_terminal("bogus", env={"NO_COLOR": "1"}).out == piped("bogus").err
     assert "\x1b" not in piped("bogus").err
+
+
+@pytest.mark.parametrize(
+    ("closed", "code"), [("<&-", 4), (">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 4)], ids=["in", "out", "err", "all"]
+)
+def test_a_stream_that_is_closed_is_one_that_nobody_reads(closed, code):
+    words = ["restore", "s3://bucket", "--at", "2h"] if code else ["--version"]
+    shell = ["/bin/sh", "-c", f'"$@" {closed}', "sh", *COMMAND, *words]
+    done = subprocess.run(shell, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_while_the_program_loads_ends_it_without_a_traceback(tmp_path):
+    # typer is the first thing that the command line loads.
+    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = piped("--version", env={"PYTHONPATH": str(tmp_path)})
+    assert (done.code, done.out, done.err) == (-2, "", "")
 
 
 def test_a_reader_who_has_had_enough_is_no_error():
