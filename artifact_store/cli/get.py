@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import stat
-import sys
-from contextlib import contextmanager, suppress
-from enum import Enum, auto
 from pathlib import Path
-from secrets import token_hex
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from artifact_store.cli import options as opt
 from artifact_store.cli.output import emit, printable, say, size
-from artifact_store.cli.places import check_parent
+from artifact_store.cli.places import Place, check_file, sink
 from artifact_store.errors import Refused, S3Error, UsageError
 from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import split_address
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import BinaryIO
-
-REMEDY = "name a file in a folder you can write, or -"
-STDOUT = frozenset({"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
-"""Names of stdout beside -. They lead to whatever stdout is, a regular file among others."""
 
 
 @opt.grouped
@@ -62,11 +49,7 @@ def _get(address: str, at: str, out: str, target: opt.Target, *, force: bool, se
     (bucket, key), moment = split_address(address), parse_moment(at)
     if not key:
         raise UsageError(f"{address!r} names no file; write s3://{bucket}/KEY, or take many with restore --to DIR")
-    place = _place(out, force=force)
-    if as_json and place is Place.STDOUT:
-        raise UsageError("--json and the file cannot both go to stdout; name a file with -o")
-    if place is Place.FILE:
-        check_parent(Path(out), out, REMEDY)
+    place = check_file(out, force=force, as_json=as_json)
     from artifact_store.cli.looking import Nearest, record
     from artifact_store.history import state
     from artifact_store.history.listing import list_history
@@ -103,85 +86,3 @@ def _get(address: str, at: str, out: str, target: opt.Target, *, force: bool, se
             "its multipart upload began shortly before T, so it may not have been visible at T; see --settled", "yellow"
         )
     return 0
-
-
-class Place(Enum):
-    """What stands where a file is to be written."""
-
-    STDOUT = auto()
-    THROUGH = auto()
-    """A device or pipe: what is written goes through it, and it stays what it is."""
-    FILE = auto()
-    """A regular file, or nothing yet."""
-
-
-@contextmanager
-def sink(out: str, *, force: bool) -> Iterator[BinaryIO]:
-    """A file that appears whole or not at all; or stdout, or a device or pipe, which are written as it comes. Raises
-    Refused where it cannot be written."""
-    place = _place(out, force=force)
-    if place is Place.STDOUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    target = Path(out)
-    if place is Place.THROUGH:
-        try:
-            with target.open("wb") as through:
-                yield through
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise Refused(f"cannot write {out}: {error.strerror}") from error
-        return
-    part = target.parent / f".artifact-store-{token_hex(8)}.part"
-    try:
-        file = part.open("xb")
-    except OSError as error:
-        raise Refused(f"cannot write {out}: {error.strerror}; {REMEDY}") from error
-    try:
-        with file:
-            yield file
-        _place(out, force=force)
-        part.replace(target)
-    except OSError as error:
-        raise Refused(f"cannot write {out}: {error.strerror}; nothing was kept") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _place(out: str, *, force: bool) -> Place:
-    """Raises UsageError for a folder; Refused for a file that exists, unless `force`, and for what a file must not
-    replace."""
-    if out == "-" or out in STDOUT:
-        return Place.STDOUT
-    path = Path(out)
-    if not out or path.is_dir():
-        raise UsageError(f"{out or repr(out)} is a folder; name a file, as in -o {path / 'FILE'}")
-    try:
-        mode = _mode(path)
-    except OSError as error:
-        raise Refused(f"cannot write {out}: {error.strerror}; {REMEDY}") from error
-    if mode is None:
-        return Place.FILE
-    if _goes_through(mode):
-        return Place.THROUGH
-    if path.is_symlink():
-        raise Refused(f"{out} is a link to {path.resolve()}; name that file itself")
-    if not stat.S_ISREG(mode):
-        raise Refused(f"{out} is neither a file nor a pipe; name a file, or - for stdout")
-    if not force:
-        raise Refused(f"{out} exists; add --force to write over it")
-    return Place.FILE
-
-
-def _mode(path: Path) -> int | None:
-    """Of what the path leads to, or of the link where it leads nowhere; None where there is nothing. Raises OSError."""
-    for look in (path.stat, path.lstat):
-        with suppress(FileNotFoundError):
-            return look().st_mode
-    return None
-
-
-def _goes_through(mode: int) -> bool:
-    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from artifact_store.cli import options as opt
-from artifact_store.cli.output import emit, number, printable, say, size
-from artifact_store.cli.places import check_parent
+from artifact_store.cli.output import emit, in_order, number, printable, say, size
+from artifact_store.cli.places import check_file, sink
 from artifact_store.errors import KeysFailed, Refused, S3Error
 from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import parse_scope
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
 def lock(
     address: opt.Address,
     at: opt.At,
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Where to write the lock file.")],
+    out: Annotated[str, typer.Option("-o", "--out", metavar="FILE", help="Where to write the lock file; - is stdout.")],
+    force: Annotated[bool, typer.Option("--force", help="Write over FILE if it exists.")] = False,
     hold: Annotated[
         bool, typer.Option("--hold", help="Put a legal hold on each version, so that nobody can remove it.")
     ] = False,
@@ -43,7 +43,7 @@ def lock(
     from artifact_store.restore.models import NotWhole
 
     scope, moment = parse_scope(address), parse_moment(at)
-    check_parent(out, f"lock file {out}", "name a file in a folder you can write with -o")
+    check_file(out, force=force, as_json=as_json)
     with target.connect() as s3:
         instant = moment.at(clock(s3, scope.bucket))
         verdicts = [v for found in survey(s3, scope, lambda f: assess(scope.bucket, f, instant)) for v in found]
@@ -53,12 +53,13 @@ def lock(
         made = make_lock(s3, scope, instant)
         if not made.files:
             raise Refused(f"nothing existed at {show(instant)} in {scope}; check the time and the prefix")
-        write_lock(made, out)
+        with sink(out, force=force) as file:
+            write_lock(made, file)
         held = _hold(s3, made) if hold else 0
     total = sum(file.size for file in made.files.values())
     if as_json:
         told = {"bucket": scope.bucket, "prefix": scope.prefix, "at": show(instant), "files": len(made.files)}
-        emit({**told, "size": total, "digest": made.digest, "held": held, "file": str(out)})
+        emit({**told, "size": total, "digest": made.digest, "held": held, "file": out})
     models = f", {number(len(verdicts), 'model')}" if verdicts else ""
     say(f"{number(len(made.files), 'file')}, {size(total)}{models} of {printable(str(scope))} locked in {out}", "green")
     if hold:
@@ -70,19 +71,26 @@ def _hold(s3: S3, made: Lock) -> int:
     from artifact_store.history.lock import LockedFile
     from artifact_store.s3.operations import Job, PutLegalHold
 
-    def job(file: LockedFile) -> Job[tuple[str, str] | None]:
+    def job(file: LockedFile) -> Job[tuple[str, S3Error] | None]:
         try:
             yield PutLegalHold(made.scope.bucket, file.key, file.version_id)
         except S3Error as error:
-            return file.key, str(error)
+            return file.key, error
         return None
 
-    failed = sorted(failure for failure in s3.run(job(file) for file in made.files.values()) if failure is not None)
-    if failed:
-        count = f"{number(len(failed), 'version')} of {len(made.files):,}"
+    files = list(made.files.values())
+    # What S3 says of a bucket without object lock, it says of each file: one is enough to learn it.
+    (first,) = s3.run([job(files[0])])
+    if first is not None and first[1].code == "InvalidRequest":
         raise KeysFailed(
-            f"the lock file is written, but {count} could not be held: only a bucket with object lock can; without it "
+            f"the lock file is written, but nothing could be held: {made.scope.bucket} has no object lock; without it "
             "the lifecycle rule removes versions that are older than it keeps them",
-            failed,
+            (),
         )
-    return len(made.files)
+    failed = [failure for failure in (first, *s3.run(job(file) for file in files[1:])) if failure is not None]
+    if failed:
+        raise KeysFailed(
+            f"the lock file is written, but {number(len(failed), 'version')} of {len(files):,} could not be held",
+            in_order((key, str(error)) for key, error in failed),
+        )
+    return len(files)

@@ -13,7 +13,7 @@ import typer
 
 from artifact_store.cli import options as opt
 from artifact_store.cli.output import duration, emit, in_order, number, printable, say, size
-from artifact_store.cli.places import check_folder, check_parent
+from artifact_store.cli.places import STDOUT, check_folder, check_parent
 from artifact_store.errors import ArtifactStoreError, KeysFailed, Refused, UsageError
 from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import Scope, parse_scope
@@ -139,6 +139,8 @@ def get_locked(past: opt.Past, out: str, target: opt.Target, *, overwrite: bool,
     """Write what is wanted into a folder, and prove it."""
     from artifact_store.cli import summary
 
+    if not out or out == "-" or out in STDOUT:
+        raise UsageError(f"-o {out or repr(out)}: --lock writes many files; name a folder, as in -o DIR")
     choices = opt.Choices(to=out, overwrite=overwrite)
     destination, folder = choices.destination(), _state_folder()
     _check_destination(destination)

@@ -23,6 +23,8 @@ from artifact_store.s3.operations import Entry, HeadObject, Job, ObjectHead
 from artifact_store.s3.server import Server
 
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from artifact_store.history.listing import History
 
 FORMAT = "artifact-store lock 1"
@@ -116,41 +118,62 @@ def verify_lock(s3: Server, lock: Lock) -> list[tuple[str, str]]:
     return sorted(wrong for wrong in s3.run(job(file) for file in lock.files.values()) if wrong is not None)
 
 
-def write_lock(lock: Lock, path: Path) -> None:
+def write_lock(lock: Lock, file: BinaryIO) -> None:
     """One line a file, so that a change reads well in a diff. Raises OSError."""
-    head = {
+    lines = ",\n".join(f"    {json.dumps(asdict(one))}" for one in lock.files.values())
+    text = json.dumps(_head(lock), indent=2)[:-2] + f',\n  "files": [\n{lines}\n  ]\n}}\n'
+    file.write(text.encode())
+
+
+def read_lock(path: Path) -> Lock:
+    """Raises UsageError where it cannot be read or is no lock file, Refused where it was changed by hand."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise UsageError(f"{path} has {path.stat().st_size:,} bytes, and a lock file has {LARGEST:,} at most")
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read lock file {path}: {error.strerror}") from error
+    if raw.startswith(b'{"format":"artifact-store plan '):
+        raise UsageError(f"{path} is a plan, not a lock file; apply and verify take it without --lock")
+    data = _parsed(raw, path)
+    try:
+        files = {file.key: file for file in _files(data["files"])}
+        lock = Lock(Scope(str(data["bucket"]), str(data["prefix"]), bool(data["raw"])), float(data["instant"]), files)
+        known = {**_head(lock), "files": [asdict(file) for file in files.values()]}
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError) as error:
+        # Beyond the years that a date has, the C library's clock raises the last two.
+        raise Refused(
+            f"lock file {path} is damaged or was edited: a field is missing or wrong; make it again"
+        ) from error
+    # As text, since Python takes 0 for false; whole seconds, since the digest knows no others.
+    if json.dumps(known, sort_keys=True) != json.dumps(data, sort_keys=True) or lock.instant % 1:
+        raise Refused(f"lock file {path} was changed after it was made: it does not fit its digest; make it again")
+    return lock
+
+
+def _head(lock: Lock) -> dict[str, object]:
+    return {
         "format": FORMAT,
         "bucket": lock.scope.bucket,
         "prefix": lock.scope.prefix,
         "raw": lock.scope.raw,
         "at": show(lock.instant),
-        "instant": lock.instant,
+        "instant": float(lock.instant),
         "digest": lock.digest,
     }
-    lines = ",\n".join(f"    {json.dumps(asdict(file))}" for file in lock.files.values())
-    text = json.dumps(head, indent=2)[:-2] + f',\n  "files": [\n{lines}\n  ]\n}}\n'
-    path.write_text(text, encoding="utf-8")
 
 
-def read_lock(path: Path) -> Lock:
-    """Raises UsageError where it is no lock file, was changed by hand, or is larger than LARGEST."""
+def _parsed(raw: bytes, path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > LARGEST:
-            raise UsageError(f"{path} has {path.stat().st_size:,} bytes, and a lock file has {LARGEST:,} at most")
-        data: Any = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise UsageError(
-                f"{path} is no lock file; make one with: artifact-store lock s3://BUCKET/MODEL --at T -o FILE"
-            )
-        files = {file.key: file for file in _files(data["files"])}
-        lock = Lock(Scope(str(data["bucket"]), str(data["prefix"]), bool(data["raw"])), float(data["instant"]), files)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, UsageError):
-            raise
-        raise UsageError(f"{path} is no lock file, or was damaged: {error}") from error
-    if lock.digest != data["digest"]:
-        raise UsageError(f"{path} was changed after it was made: its digest does not fit; make it again")
-    return lock
+        data: Any = json.loads(raw)
+    except (ValueError, RecursionError):
+        data = None
+    named = data.get("format") if isinstance(data, dict) else None
+    if named == FORMAT:
+        return data  # type: ignore[no-any-return]  # json knows no types
+    if isinstance(named, str) and named.startswith("artifact-store lock "):
+        raise UsageError(f"{path} is of the format {named!r}, and this program reads {FORMAT!r}; make it again")
+    raise UsageError(f"{path} is no lock file; make one with: artifact-store lock s3://BUCKET/MODEL --at T -o FILE")
 
 
 def _files(lines: Any) -> Iterator[LockedFile]:

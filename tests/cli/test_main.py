@@ -155,6 +155,9 @@ def test_python_m_is_the_same_command():
                 ["plan", "s3://bucket", "--at", "2h", "--out", "p", "--to="],
             )
         ),
+        (["lock", "s3://bucket", "--at", "2h", "-o", ""], "'' is a folder; name a file, as in -o FILE"),
+        (["lock", "s3://bucket", "--at", "2h", "-o", "/"], "/ is a folder; name a file, as in -o /FILE"),
+        (["verify", "--lock", "/nowhere/x"], "cannot read lock file /nowhere/x: No such file or directory"),
         (["apply", "/nowhere/x.plan"], "cannot read plan /nowhere/x.plan: No such file or directory"),
         (["verify", "/nowhere/x.plan"], "cannot read plan /nowhere/x.plan: No such file or directory"),
         (

@@ -42,9 +42,14 @@ def test_a_lock_holds_every_version_that_stood_with_checksum_and_header(s3: Memo
     assert lock.files["m/config.json"].header == ""
 
 
+def written(lock: Lock, path: Path) -> None:
+    with path.open("wb") as file:
+        write_lock(lock, file)
+
+
 def test_what_is_written_is_read_back_and_small(s3: MemoryS3, tmp_path: Path) -> None:
     lock, path = make_lock(s3, SCOPE, T + 50), tmp_path / "model.lock.json"
-    write_lock(lock, path)
+    written(lock, path)
     assert read_lock(path) == lock
     assert len(path.read_text().splitlines()) == 8 + len(lock.files) + 3
     assert json.loads(path.read_text())["at"] == "1970-01-12T13:47:30Z"
@@ -52,20 +57,63 @@ def test_what_is_written_is_read_back_and_small(s3: MemoryS3, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [('"size": 2', '"size": 3'), ('"bucket": "bkt"', '"bucket": "bk2"'), ("m/config.json", "m/konfig.json")],
+    [
+        ('"size": 2', '"size": 3'),
+        ('"bucket": "bkt"', '"bucket": "bk2"'),
+        ("m/config.json", "m/konfig.json"),
+        ('"at": "1970-01-12T13:47:30Z"', '"at": "1970-01-12T13:47:31Z"'),
+        ('"instant": 1000050.0', '"instant": 1000050.5'),
+        ('"raw": false', '"raw": 0'),
+        ('"prefix": "m"', '"prefix": "m", "note": "mine"'),
+    ],
 )
 def test_a_lock_that_was_touched_is_refused(s3: MemoryS3, tmp_path: Path, old: str, new: str) -> None:
     path = tmp_path / "lock"
-    write_lock(make_lock(s3, SCOPE, T + 50), path)
+    written(make_lock(s3, SCOPE, T + 50), path)
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(UsageError, match="was changed after it was made"):
+    with pytest.raises(Refused, match="was changed after it was made"):
         read_lock(path)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"format": "artifact-store lock 1"}', "[" * 100_000, '{"format": 1}']
+    ("old", "new"),
+    [
+        ('"files": [', '"flies": ['),
+        ('"files": [', '"files": 5, "was": ['),
+        ('"size": 2', '"size": "2"'),
+        ('"instant": 1000050.0', '"instant": 1e300'),
+        ('"instant": 1000050.0', '"instant": NaN'),
+        ('"instant": 1000050.0', '"instant": null'),
+    ],
 )
+def test_a_lock_with_a_field_that_is_wrong_is_refused_in_our_own_words(
+    s3: MemoryS3, tmp_path: Path, old: str, new: str
+) -> None:
+    path = tmp_path / "lock"
+    written(make_lock(s3, SCOPE, T + 50), path)
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(Refused) as error:
+        read_lock(path)
+    told = f"lock file {path} is damaged or was edited: a field is missing or wrong; make it again"
+    assert str(error.value) == told
+
+
+def test_what_cannot_be_read_a_plan_and_another_version_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with pytest.raises(UsageError, match=f"^cannot read lock file {path}: No such file or directory$"):
+        read_lock(path)
+    with pytest.raises(UsageError, match=f"^cannot read lock file {tmp_path}: Is a directory$"):
+        read_lock(tmp_path)
+    path.write_text('{"format":"artifact-store plan 1"}\n{}\n')
+    with pytest.raises(UsageError, match=r"is a plan, not a lock file; apply and verify take it without --lock$"):
+        read_lock(path)
+    path.write_text('{"format": "artifact-store lock 2"}')
+    with pytest.raises(UsageError, match=r"is of the format 'artifact-store lock 2', and this program reads .* 1'"):
+        read_lock(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "\xff", "[" * 100_000, '{"format": 1}'])
 def test_what_is_no_lock_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "lock"
     path.write_text(text)

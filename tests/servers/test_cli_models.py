@@ -192,6 +192,27 @@ def test_a_locked_model_is_had_again_whatever_came_after(run, story, address, tm
     assert err.startswith(f"error: the locked version {gone} of {SHARDS[0]} is gone; ")
 
 
+def test_a_lock_file_is_written_whole_and_over_another_only_when_told(run, address, tmp_path):
+    lock = tmp_path / "model.lock.json"
+    lock.write_text("mine")
+    words = ("lock", address, "--at", FIRST_WHOLE, "-o", lock)
+    assert run(*words) == (4, "", f"error: {lock} exists; add --force to write over it\n")
+    assert lock.read_text() == "mine"
+    assert run(*words, "--force")[0] == 0
+    assert run("verify", "--lock", lock)[0] == 0
+    assert run(*words[:-1], "-")[1] == lock.read_text()
+    assert list(tmp_path.iterdir()) == [lock]
+
+
+@pytest.mark.parametrize(("out", "shown"), [("", "''"), ("-", "-"), ("/dev/stdout", "/dev/stdout")])
+def test_the_many_files_of_a_lock_go_into_a_folder(run, address, tmp_path, monkeypatch, out, shown):
+    monkeypatch.chdir(tmp_path)
+    assert run("lock", address, "--at", FIRST_WHOLE, "-o", "x.lock")[0] == 0
+    told = f"error: -o {shown}: --lock writes many files; name a folder, as in -o DIR\n"
+    assert run("get", "--lock", "x.lock", "-o", out) == (2, "", told)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.lock"]
+
+
 def test_only_a_whole_model_is_locked(run, address, tmp_path):
     lock = tmp_path / "lock"
     code, _, err = run("lock", address, "--at", AT_CUT, "-o", lock)
@@ -202,14 +223,17 @@ def test_only_a_whole_model_is_locked(run, address, tmp_path):
 
 def test_a_hold_is_put_on_each_version_where_the_bucket_allows_it(run, story, moto, address, tmp_path):
     code, _, err = run("lock", address, "--at", FIRST_WHOLE, "-o", tmp_path / "lock", "--hold")
-    assert code == 3
-    assert err.startswith("error: the lock file is written, but 5 versions of 5 could not be held: only a bucket with ")
+    assert (code, err) == (
+        3,
+        f"error: the lock file is written, but nothing could be held: {story.bucket} has no object lock; without it the "
+        "lifecycle rule removes versions that are older than it keeps them\n",
+    )
     boto, bucket = moto.boto(), f"{story.bucket}-held"
     boto.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
     held = Story(moto, bucket)
     for second, (key, body) in enumerate(files(1).items()):
         held.put(FIRST + second, key, body)
-    code, _, err = run("lock", f"s3://{bucket}/llama", "--at", FIRST_WHOLE, "-o", tmp_path / "lock", "--hold")
+    code, _, err = run("lock", f"s3://{bucket}/llama", "--at", FIRST_WHOLE, "-o", tmp_path / "held", "--hold")
     assert (code, err.splitlines()[-1]) == (0, "5 versions under legal hold until someone takes it off")
     for key, (version,) in held.ids.items():
         found = boto.get_object_legal_hold(Bucket=bucket, Key=key, VersionId=version)
