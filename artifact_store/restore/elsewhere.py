@@ -158,7 +158,8 @@ class _Differing:
                     named.append(shortened(step.target))
             yield step
         if self.count and not self.options.overwrite:
+            exist = "exists" if self.count == 1 else "exist"
             raise Refused(
-                f"{counted(self.count, 'key')} exist {self.where} with other content and would be written over; allow "
-                f"it (--overwrite) or name another place: {listed(named, self.count)}"
+                f"{counted(self.count, 'key')} {exist} {self.where} with other content and would be written over; "
+                f"allow it (--overwrite, with get --force) or name another place: {listed(named, self.count)}"
             )

@@ -77,7 +77,7 @@ def test_what_is_there_already_is_kept_and_extra_keys_are_not_deleted(tmp_path: 
 def test_what_differs_is_written_over_only_where_asked(tmp_path: Path) -> None:
     s3 = two_buckets()
     s3.put("back/weights", b"mine", bucket="other")
-    with pytest.raises(Refused, match=r"1 key exist at s3://other/back/ with other content .*: 'weights'"):
+    with pytest.raises(Refused, match=r"1 key exists at s3://other/back/ with other content .*: 'weights'"):
         plan(s3, tmp_path, address="s3://bkt/models/m-1", to=OTHER)
     assert list(tmp_path.iterdir()) == []
     restore(s3, tmp_path, address="s3://bkt/models/m-1", to=OTHER, overwrite=True)
@@ -157,7 +157,7 @@ def test_a_file_is_recognised_by_the_etag_of_its_parts_or_by_its_bytes(tmp_path:
     changed = bytearray((out / "k").read_bytes())
     changed[-1] ^= 1
     (out / "k").write_bytes(changed)
-    with pytest.raises(Refused, match="1 key exist in"):
+    with pytest.raises(Refused, match="1 key exists in"):
         plan(s3, tmp_path, to=ToFolder(out))
 
 
@@ -176,7 +176,7 @@ def test_a_file_that_differs_is_written_over_only_where_asked_and_only_if_unchan
     out = tmp_path / "out"
     out.mkdir()
     (out / "weights").write_bytes(b"mine")
-    with pytest.raises(Refused, match=r"1 key exist in .*/out with other content .*: 'weights'"):
+    with pytest.raises(Refused, match=r"1 key exists in .*/out with other content .*: 'weights'"):
         plan(s3, tmp_path, address="s3://bkt/models/m-1", to=ToFolder(out))
     made = plan(s3, tmp_path, address="s3://bkt/models/m-1", to=ToFolder(out), overwrite=True)
     (out / "weights").write_bytes(b"mine, edited")
@@ -433,7 +433,7 @@ def test_a_file_whose_etag_says_nothing_is_recognised_by_the_stored_checksum(tmp
     restore(s3, tmp_path, to=ToFolder(out))
     assert [step.reason for step in plan(s3, tmp_path, to=ToFolder(out)).steps()] == [Reason.SAME_CHECKSUM]
     (out / "k").write_bytes(b"WEIGHTS")
-    with pytest.raises(Refused, match="1 key exist in"):
+    with pytest.raises(Refused, match="1 key exists in"):
         plan(s3, tmp_path, to=ToFolder(out))
 
 
