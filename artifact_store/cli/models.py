@@ -150,10 +150,11 @@ def _tell_saves(found: ModelSet, saves: Sequence[tuple[Save, Verdict]]) -> None:
         style = STYLES[verdict.condition.value]
         block = "█" if verdict.whole else "▒"
         drawn = paint(f"{block * max(1, save.size * BAR // largest):<{BAR}}", style, sys.stdout)
-        told = [number(len(save.written), "file"), size(save.size), duration(save.last - save.first)]
+        told = [f"{number(len(save.written), 'file')} written", size(save.size)]
+        told += [f"in {duration(save.last - save.first)}"] if save.last > save.first else []
         told += [f"{save.overwritten:,} overwritten"] if save.overwritten else []
         told += [f"{len(save.deleted):,} deleted"] if save.deleted else []
-        tell(f"  {show(save.first)}  {drawn}  {paint(verdict.condition.value, style, sys.stdout)}: {', '.join(told)}")
+        tell(f"  {show(save.last)}  {drawn}  {paint(verdict.condition.value, style, sys.stdout)}: {', '.join(told)}")
         for reason in verdict.reasons:
             tell(f"    {printable(reason)}")
 

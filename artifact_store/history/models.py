@@ -8,16 +8,17 @@ more than FILES_A_FOLDER files: it is restored key by key, unjudged.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from artifact_store.errors import S3Error
 from artifact_store.formats.finding import Check, Finding
 from artifact_store.history.instant import show
 from artifact_store.history.layouts import LAYOUTS
-from artifact_store.history.saves import Save, doubts, origins, saves
+from artifact_store.history.saves import Origins, Save, doubts, origins, saves
 from artifact_store.history.sets import SMALL, File, Folder, Layout, ModelSet
 from artifact_store.history.state import UNSETTLED_WINDOW, at, is_archived
-from artifact_store.history.verdict import Condition, Evidence, judge
+from artifact_store.history.verdict import Condition, Evidence, judge, some
 from artifact_store.s3.operations import Entry, GetObject, HeadObject, Job, ObjectHead, Operation
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ R = TypeVar("R")
 FILES_A_FOLDER = 20_000
 """Most files below a folder that is looked at as one model: memory stays flat, and no layout known has more."""
 
-SAVES_TRIED = 10
-"""How many saves before and after an instant are looked at for one that is whole."""
+SAVES_TRIED = 40
+"""How many instants before and after another are looked at for one at which a model is whole."""
 
 CHECKS_AT_ONCE = 64
 """Headers of one model read together."""
@@ -48,7 +49,8 @@ class Verdict:
 
     found: its files. condition, reasons: what it is worth. size: bytes of its files. saved: when the newest of them was
     written, None where none is there. before, after: instants at which it is whole, the newest at or before and the
-    first after; only looked for where it is not whole, None where there is none. findings: what its headers say.
+    first after; only looked for where it is not whole, None where none was found. absent_before: before its first save,
+    which is under way, there was nothing, and `before` says when. paths_before: the model's files at `before`.
     """
 
     found: ModelSet
@@ -58,11 +60,17 @@ class Verdict:
     saved: float | None
     before: int | None = None
     after: int | None = None
-    findings: Mapping[str, Finding] = field(default_factory=dict)
+    absent_before: bool = False
+    paths_before: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
         return self.condition is Condition.WHOLE
+
+    @property
+    def found_whole(self) -> bool:
+        """Whether there is an instant at which it is whole."""
+        return self.before is not None or self.after is not None
 
     @property
     def title(self) -> str:
@@ -73,8 +81,10 @@ class Verdict:
     def instants(self) -> str:
         """The instants to use instead, in words."""
         if self.before is None and self.after is None:
-            return "it is whole at no other instant that S3 still knows"
+            return f"no instant at which it is whole was found, {SAVES_TRIED} were tried"
         after = f"first whole after: {show(self.after)}" if self.after is not None else "never whole after"
+        if self.absent_before and self.before is not None:
+            return f"not there yet at {show(self.before)}; {after}"
         if self.before is None:
             return f"never whole before; {after}"
         return f"newest whole at or before: {show(self.before)}; {after}"
@@ -82,12 +92,14 @@ class Verdict:
 
 @dataclass(slots=True)
 class Candidate:
-    """A folder that may hold a model. histories: path relative to the prefix -> everything that happened to it."""
+    """A folder that may hold a model. histories: path relative to the prefix -> everything that happened to it.
+    written: paths that a restore would write. left_out: paths it would write, were they not left out."""
 
     prefix: str
     layouts: tuple[Layout, ...]
     histories: dict[str, History]
-    changed: bool
+    written: set[str] = field(default_factory=set)
+    left_out: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -98,8 +110,23 @@ class _Open:
     histories: dict[str, History] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
-    changed: bool = False
+    written: set[str] = field(default_factory=set)
+    left_out: set[str] = field(default_factory=set)
     too_large: bool = False
+
+    def take(self, history: History, *, written: bool, left_out: bool) -> None:
+        """A key below the folder. Of one that is too large nothing is kept."""
+        self.too_large = self.too_large or len(self.histories) == FILES_A_FOLDER
+        if self.too_large:
+            for held in (self.histories, self.names, self.folders, self.written, self.left_out):
+                held.clear()
+            return
+        path = history.key[len(self.prefix) :]
+        self.histories[path] = history
+        if written:
+            self.written.add(path)
+        if left_out:
+            self.left_out.add(path)
 
 
 class Finder:
@@ -113,8 +140,8 @@ class Finder:
         self._within = scope.prefix if scope.raw else scope.root
         self._open: list[_Open] = []
 
-    def see(self, history: History, *, changed: bool) -> Iterator[Candidate]:
-        """The next key. changed: whether the restore would write it."""
+    def see(self, history: History, *, written: bool = False, left_out: bool = False) -> Iterator[Candidate]:
+        """The next key. written, left_out: what a restore does to it."""
         key = history.key
         if not key.startswith(self._root) or key.endswith("/"):
             return
@@ -123,19 +150,15 @@ class Finder:
         if not self._open:
             self._open.append(_Open(self._root))
         while (slash := key.find("/", len(self._open[-1].prefix))) >= 0:
-            parent = self._open[-1]
-            parent.folders.add(key[len(parent.prefix) : slash])
+            self._open[-1].folders.add(key[len(self._open[-1].prefix) : slash])
             self._open.append(_Open(key[: slash + 1]))
         self._open[-1].names.add(key[len(self._open[-1].prefix) :])
         for folder in self._open:
-            folder.changed = folder.changed or changed
-            if len(folder.histories) == FILES_A_FOLDER:
-                folder.too_large = True
-                folder.histories.clear()
-                folder.names.clear()
-                folder.folders.clear()
-            if not folder.too_large:
-                folder.histories[key[len(folder.prefix) :]] = history
+            folder.take(history, written=written, left_out=left_out)
+
+    def sees_whole(self, key: str) -> bool:
+        """Whether all of the key's folder is in the scope."""
+        return key[: key.rfind("/") + 1].startswith(self._within)
 
     def end(self) -> Iterator[Candidate]:
         """After the last key."""
@@ -149,7 +172,7 @@ class Finder:
         shallow = Folder(folder.prefix, dict.fromkeys([*folder.names, *(f"{f}/" for f in folder.folders)], NOTHING))
         layouts = tuple(layout for layout in self._layouts if layout.marks(shallow))
         if layouts:
-            yield Candidate(folder.prefix, layouts, folder.histories, folder.changed)
+            yield Candidate(folder.prefix, layouts, folder.histories, folder.written, folder.left_out)
 
 
 def assess(bucket: str, candidate: Candidate, instant: float, *, settled: bool = False) -> Job[list[Verdict]]:
@@ -160,8 +183,18 @@ def assess(bucket: str, candidate: Candidate, instant: float, *, settled: bool =
         verdict = yield from look.judged(found, instant)
         if not verdict.whole:
             verdict = yield from look.with_instants(verdict, instant)
-        verdicts.append(verdict)
+        verdicts.append(_of_selection(verdict, candidate))
     return verdicts
+
+
+def _of_selection(verdict: Verdict, candidate: Candidate) -> Verdict:
+    """A whole model of which only some members are selected would come back as one of two saves."""
+    core = {*verdict.found.members, *verdict.found.indexes}
+    left_out = sorted(core & candidate.left_out)
+    if not left_out or not core & candidate.written:
+        return verdict
+    reason = f"{some(left_out)} would be left out, and the model would be of two saves"
+    return replace(verdict, condition=Condition.INCOMPLETE, reasons=(*verdict.reasons, reason))
 
 
 def timeline(
@@ -197,7 +230,7 @@ def survey(s3: Server, scope: Scope, work: Callable[[Candidate], Job[R]]) -> Ite
 
     def candidates() -> Iterator[Candidate]:
         for history in scope.histories(s3):
-            yield from finder.see(history, changed=False)
+            yield from finder.see(history)
         yield from finder.end()
 
     waiting: list[Candidate] = []
@@ -216,6 +249,8 @@ class _Look:
         self.bucket, self.candidate, self.settled = bucket, candidate, settled
         self._contents: dict[tuple[str, str], bytes | None] = {}
         self._then: dict[float, dict[str, Entry]] = {}
+        self._findings: dict[tuple[str, str], Finding] = {}
+        self._alike: dict[tuple[str, str, str], bool] = {}
 
     def then(self, instant: float) -> dict[str, Entry]:
         """Path -> the version that stood."""
@@ -263,19 +298,44 @@ class _Look:
         its_saves = self.saves(found)
         of = origins(its_saves, members)
         if found.sharded:
-            for path, number in doubts(its_saves, members, of):
-                if (yield from self._same(members[path], its_saves[number].written[path])):
-                    of[path] |= {number}
+            yield from self._settle(its_saves, members, of)
         findings = yield from self._checked(members)
-        condition, reasons = judge(Evidence(found, instant, mine, its_saves, of, findings))
+        second = int(instant // 1)
+        following = {
+            path: min(times)
+            for path in members
+            if (times := [t for e in self.candidate.histories[path].entries if (t := int(e.last_modified)) > second])
+        }
+        condition, reasons = judge(Evidence(found, instant, mine, its_saves, of, findings, following))
         return Verdict(
             found,
             condition,
             reasons,
             size=sum(entry.size for entry in mine.values()),
             saved=max((entry.last_modified for entry in mine.values()), default=None),
-            findings=findings,
         )
+
+    def _settle(self, its_saves: Sequence[Save], members: Mapping[str, Entry], of: Origins) -> Job[None]:
+        """Ask for checksums where ETags leave open which save a file is of. Each pair is asked about once."""
+        pairs = [
+            (path, number, members[path], its_saves[number].written[path])
+            for path, number in doubts(its_saves, members, of)
+        ]
+        new = {(one.key, one.version_id, other.version_id): (one, other) for _, _, one, other in pairs}
+        new = {known: pair for known, pair in new.items() if known not in self._alike}
+        for start in range(0, len(new), CHECKS_AT_ONCE):
+            some_pairs = list(new.items())[start : start + CHECKS_AT_ONCE]
+            heads: list[ObjectHead] = yield [
+                HeadObject(self.bucket, entry.key, entry.version_id, checksum=True)
+                for _, pair in some_pairs
+                for entry in pair
+            ]
+            for (known, _), first, second in zip(some_pairs, heads[::2], heads[1::2], strict=True):
+                same = (second.checksums.get(name) == value for name, value in first.checksums.items())
+                self._alike[known] = any(same)
+        for path, number, one, other in pairs:
+            if self._alike[one.key, one.version_id, other.version_id]:
+                of[path] |= {number}
 
     def with_instants(self, verdict: Verdict, instant: float) -> Job[Verdict]:
         """The same with the two instants to use instead."""
@@ -284,22 +344,17 @@ class _Look:
         earlier = self._up_to(its_saves, second)
         later = [save.last for save in its_saves if save.last > second]
         if verdict.condition is Condition.UNCERTAIN:
-            # What is uncertain now is settled an hour after the last upload began, if nothing else came.
+            # It is settled an hour after the last upload began, where nothing comes before that.
             settled_at = int(verdict.saved or 0) + UNSETTLED_WINDOW
-            later = sorted({*later, settled_at} if not later or settled_at < its_saves[-len(later)].first else {*later})
+            if all(save.first > settled_at for save in its_saves if save.last > second):
+                later = [settled_at, *later]
             earlier = [end for end in earlier if end < int(verdict.saved or 0)]
-        before = yield from self._first_whole(verdict.found, earlier)
-        after = yield from self._first_whole(verdict.found, later)
-        return Verdict(
-            verdict.found,
-            verdict.condition,
-            verdict.reasons,
-            verdict.size,
-            verdict.saved,
-            before,
-            after,
-            verdict.findings,
-        )
+        before, paths = yield from self._first_whole(verdict.found, earlier)
+        after, _ = yield from self._first_whole(verdict.found, later)
+        absent = before is None and bool(its_saves) and its_saves[0].straddles(second)
+        if absent:
+            before = its_saves[0].first - 1
+        return replace(verdict, before=before, after=after, absent_before=absent, paths_before=paths)
 
     @staticmethod
     def _up_to(its_saves: Sequence[Save], second: int) -> list[int]:
@@ -313,12 +368,12 @@ class _Look:
             until = save.first - 1
         return list(dict.fromkeys(found))
 
-    def _first_whole(self, like: ModelSet, instants: Sequence[int]) -> Job[int | None]:
+    def _first_whole(self, like: ModelSet, instants: Sequence[int]) -> Job[tuple[int | None, tuple[str, ...]]]:
         for instant in instants[:SAVES_TRIED]:
             found = yield from self.set_at(like, instant)
             if found is not None and (yield from self.judged(found, instant)).whole:
-                return instant
-        return None
+                return instant, found.paths
+        return None, ()
 
     def _small(self, entry: Entry | None) -> Job[bytes | None]:
         if entry is None or entry.size > SMALL or is_archived(entry):
@@ -327,29 +382,40 @@ class _Look:
             return b""
         known = entry.key, entry.version_id
         if known not in self._contents:
-            self._contents[known] = (yield GetObject(self.bucket, entry.key, entry.version_id)).data
+            try:
+                self._contents[known] = (yield GetObject(self.bucket, entry.key, entry.version_id)).data
+            except S3Error as error:
+                # One file that may not be read must not keep the other models from being looked at.
+                if error.status not in (403, 404):
+                    raise
+                self._contents[known] = None
         return self._contents[known]
 
     def _checked(self, members: Mapping[str, Entry]) -> Job[dict[str, Finding]]:
         """What the headers say. Archived files are left out: they cannot be read."""
-        from artifact_store.formats import check
-
-        todo = [(path, entry) for path, entry in members.items() if entry.size and not is_archived(entry)]
-        findings: dict[str, Finding] = {}
+        todo = [entry for entry in members.values() if entry.size and not is_archived(entry)]
+        todo = [entry for entry in todo if (entry.key, entry.version_id) not in self._findings]
         for start in range(0, len(todo), CHECKS_AT_ONCE):
             batch = todo[start : start + CHECKS_AT_ONCE]
-            checks = [check(path, entry.size) for path, entry in batch]
-            found = yield from together(self.bucket, [entry for _, entry in batch], checks)
-            findings |= dict(zip((path for path, _ in batch), found, strict=True))
-        return findings
+            for entry, finding in zip(batch, (yield from self._headers(batch)), strict=True):
+                self._findings[entry.key, entry.version_id] = finding
+        known = {path: self._findings.get((entry.key, entry.version_id)) for path, entry in members.items()}
+        return {path: finding for path, finding in known.items() if finding is not None}
 
-    def _same(self, one: Entry, other: Entry) -> Job[bool]:
-        """Whether stored checksums prove that two versions have the same content; ETags differ where KMS encrypts."""
-        heads: list[ObjectHead] = yield [
-            HeadObject(self.bucket, entry.key, entry.version_id, checksum=True) for entry in (one, other)
-        ]
-        first, second = (head.checksums for head in heads)
-        return any(second.get(algorithm) == value for algorithm, value in first.items())
+    def _headers(self, entries: Sequence[Entry]) -> Job[list[Finding]]:
+        from artifact_store.formats import check
+
+        try:
+            return (yield from together(self.bucket, entries, [check(e.key, e.size) for e in entries]))
+        except S3Error as error:
+            if error.status not in (403, 404):
+                raise
+            if len(entries) == 1:
+                return [Finding(proved=False)]
+        found: list[Finding] = []
+        for entry in entries:
+            found += yield from self._headers([entry])
+        return found
 
 
 def together(bucket: str, entries: Sequence[Entry], checks: Sequence[Check]) -> Job[list[Finding]]:

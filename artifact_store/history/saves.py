@@ -39,6 +39,8 @@ class Save:
     deleted: set[str] = field(default_factory=set)
     overwritten: int = 0
     size: int = 0
+    again: bool = True
+    """All that it wrote was there before: it is a restore, and new content does not belong to it."""
 
     @property
     def patience(self) -> float:
@@ -50,25 +52,27 @@ class Save:
         """Whether some of its writes lie at or before the instant, and some after."""
         return self.first <= int(instant // 1) < self.last
 
-    def takes(self, second: int, path: str, *, deleted: bool) -> bool:
+    def takes(self, second: int, path: str, *, deleted: bool, again: bool) -> bool:
         """Whether a write or delete of this file at this second still belongs to it. A push may delete before it
         writes, and not the other way round."""
         seen = path in self.written or (deleted and path in self.deleted)
-        return second - self.end <= self.patience and not seen
+        restored = bool(self.written) and self.again and not (deleted or again)
+        return second - self.end <= self.patience and not seen and not restored
 
 
 def saves(files: Mapping[str, Sequence[Entry]], others: Mapping[str, Sequence[Entry]] | None = None) -> list[Save]:
     """The saves of files that belong to one model, oldest first. files: path -> entries, newest first; what the model
     cannot do without. others: the rest of it, which may be written at any time."""
     events = [
-        (_second(entry), path, entry, age < len(entries) - 1 and not entries[age + 1].is_marker)
+        (_second(entry), path, entry, entries[age + 1 :])
         for path, entries in files.items()
         for age, entry in reversed(list(enumerate(entries)))
     ]
     events.sort(key=lambda event: event[0])
     found: list[Save] = []
-    for second, path, entry, was_there in events:
-        if not found or not found[-1].takes(second, path, deleted=entry.is_marker):
+    for second, path, entry, older in events:
+        again = any(content_of(old) == content_of(entry) for old in older if not old.is_marker)
+        if not found or not found[-1].takes(second, path, deleted=entry.is_marker, again=again):
             found.append(Save(second, second, second, second))
         save = found[-1]
         save.end = save.last = second
@@ -77,8 +81,9 @@ def saves(files: Mapping[str, Sequence[Entry]], others: Mapping[str, Sequence[En
         else:
             save.written[path] = entry
             save.deleted.discard(path)
-            save.overwritten += was_there
+            save.overwritten += bool(older) and not older[0].is_marker
             save.size += entry.size
+            save.again = save.again and again
     _stretch(found, sorted(_second(entry) for entries in (others or {}).values() for entry in entries))
     return found
 
@@ -89,11 +94,11 @@ def _stretch(found: Sequence[Save], seconds: Sequence[int]) -> None:
         following = found[number + 1].start if number + 1 < len(found) else None
         for second in seconds:
             near = following is None or (second < following and second - save.last <= following - second)
-            if save.last < second <= save.last + CLOSE_SECONDS and near:
+            if save.last < second <= save.end + CLOSE_SECONDS and near:
                 save.last = second
         before = found[number - 1].last if number else None
         for second in reversed(seconds):
-            if save.first - CLOSE_SECONDS <= second < save.first and (before is None or second > before):
+            if save.start - CLOSE_SECONDS <= second < save.first and (before is None or second > before):
                 save.first = second
 
 
@@ -122,9 +127,19 @@ def content_of(entry: Entry) -> tuple[str, int]:
     return entry.etag, entry.size
 
 
-def of_one_save(of: Origins) -> bool:
-    """Whether one save could have written all that stands."""
-    known = [numbers for numbers in of.values() if numbers]
+def of_one_save(of: Origins, found: Sequence[Save]) -> bool:
+    """Whether one save could have written all that stands; pushes that were resumed later, as long as none of their
+    files is written twice, count as one."""
+    pushes: list[int] = []
+    seen: set[str] = set()
+    for save in found:
+        if not pushes or seen & save.written.keys():
+            pushes.append(pushes[-1] + 1 if pushes else 0)
+            seen = set()
+        else:
+            pushes.append(pushes[-1])
+        seen |= save.written.keys()
+    known = [frozenset(pushes[number] for number in numbers) for numbers in of.values() if numbers]
     return not known or bool(frozenset.intersection(*known))
 
 
@@ -133,7 +148,7 @@ def doubts(found: Sequence[Save], now: Mapping[str, Entry], of: Origins) -> list
 
     Empty where the files are of one save anyway.
     """
-    if of_one_save(of):
+    if of_one_save(of, found):
         return []
     return [
         (path, number)
@@ -143,7 +158,8 @@ def doubts(found: Sequence[Save], now: Mapping[str, Entry], of: Origins) -> list
     ]
 
 
-def parts(of: Origins) -> tuple[int, list[str], list[str]]:
-    """Of files of several saves: (the newest save, the paths it wrote, the paths it did not)."""
-    newest = max(max(numbers) for numbers in of.values() if numbers)
+def parts(of: Origins, found: Sequence[Save], instant: float) -> tuple[int, list[str], list[str]]:
+    """Of files of several saves: (the newest save up to the instant, the paths it wrote, the paths it did not)."""
+    begun = [number for numbers in of.values() for number in numbers if found[number].start <= instant]
+    newest = max(begun)
     return newest, [p for p in of if newest in of[p]], [p for p in of if of[p] and newest not in of[p]]

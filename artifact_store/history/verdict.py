@@ -6,7 +6,7 @@ Owns the conditions and their reasons. Pure: who asks for headers and checksums 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from artifact_store.formats.finding import Finding
@@ -46,6 +46,8 @@ class Evidence:
     saves: Sequence[Save]
     of: Origins
     findings: Mapping[str, Finding]
+    following: Mapping[str, int] = field(default_factory=dict)
+    """Path -> the second at which it was written next after the instant."""
 
 
 def judge(evidence: Evidence) -> tuple[Condition, tuple[str, ...]]:
@@ -88,8 +90,8 @@ def _broken(evidence: Evidence) -> Iterator[str]:
         if finding.problem and path not in empty:
             yield f"{path} {finding.problem}"
     yield from _against_headers(evidence)
-    if found.sharded and not of_one_save(evidence.of):
-        newest, its, others = parts(evidence.of)
+    if found.sharded and not of_one_save(evidence.of, evidence.saves):
+        newest, its, others = parts(evidence.of, evidence.saves, evidence.instant)
         save = evidence.saves[newest]
         yield (
             f"files of two saves: the one that began at {show(save.start)} wrote {some(its)}, but not {some(others)}; "
@@ -126,7 +128,11 @@ def _unsure(evidence: Evidence) -> Iterator[str]:
     open_ = [
         path
         for path in found.members
-        if path in then and is_unsettled(then[path], evidence.instant) and closed <= then[path].last_modified
+        if path in then
+        and is_unsettled(then[path], evidence.instant)
+        and closed <= then[path].last_modified
+        # Whoever writes it again has ended with this one.
+        and evidence.following.get(path, 0) - evidence.instant != 1
     ]
     if open_:
         began = min(then[path].last_modified for path in open_)

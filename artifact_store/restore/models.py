@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from artifact_store.errors import Refused
 from artifact_store.history.instant import show
 from artifact_store.history.models import FOLDERS_AT_ONCE, Candidate, Finder, Verdict, assess
-from artifact_store.history.state import KeyState
+from artifact_store.history.scope import Scope
+from artifact_store.history.state import KeyState, at
+from artifact_store.history.verdict import some
 from artifact_store.s3.server import Server
 
 if TYPE_CHECKING:
     from artifact_store.history.listing import History
-    from artifact_store.history.scope import Scope
 
 TOLD = 10
 """Most models that a refusal names."""
@@ -97,10 +98,19 @@ class NotWhole(Refused):
                 f"{verdict.title} ({verdict.found.layout}) is {verdict.condition.value} at {show(instant)}: "
                 f"{'; '.join(verdict.reasons)}"
             )
-            lines.append(f"  {verdict.instants}")
+            if verdict.found_whole:
+                lines.append(f"  {verdict.instants}")
         if len(self.verdicts) > TOLD:
             lines.append(f"and {len(self.verdicts) - TOLD:,} more models of {where} are not whole")
-        lines.append(f"nothing was written; {remedy}")
+        lost = [verdict for verdict in self.verdicts if not verdict.found_whole]
+        if lost:
+            globs = " ".join(f"--exclude '{verdict.found.prefix}*'" for verdict in lost[:TOLD])
+            lines.append(
+                f"nothing was written; {some([verdict.title for verdict in lost])} cannot be had whole: leave it out "
+                f"({globs}, relative to what is restored), or add --as-is"
+            )
+        else:
+            lines.append(f"nothing was written; {remedy}")
         super().__init__("\n".join(lines))
 
 
@@ -108,7 +118,8 @@ class NotWhole(Refused):
 class Watch:
     """Sees every key of a scope while it is planned, and judges the models whose files the restore would write.
 
-    instant_of: of a folder, "" or ending in "/". everything: each key is written, as when restoring elsewhere.
+    instant_of: of a folder, "" or ending in "/". everything: each key is written, as when restoring elsewhere. all_of:
+    models of which nothing would be written are judged too.
     """
 
     s3: Server
@@ -116,21 +127,28 @@ class Watch:
     instant_of: Callable[[str], float]
     settled: bool = False
     everything: bool = False
+    all_of: bool = False
     verdicts: list[Verdict] = field(default_factory=list)
 
-    def passed(self, keys: Iterable[tuple[History, KeyState | None]]) -> Iterator[KeyState]:
-        """The states that are not None, in their order; None is a key that the options leave out."""
+    def passed(self, keys: Iterable[tuple[History, KeyState, bool]]) -> Iterator[KeyState]:
+        """The states of the keys that are selected, in their order."""
         finder = Finder(self.scope)
         waiting: list[Candidate] = []
-        for history, state in keys:
-            waiting += finder.see(history, changed=state is not None and self._writes(state))
+        cut: set[str] = set()
+        for history, state, selected in keys:
+            writes = self._writes(state)
+            waiting += finder.see(history, written=writes and selected, left_out=writes and not selected)
+            if writes and selected and not finder.sees_whole(history.key) and len(cut) < FOLDERS_AT_ONCE:
+                cut.add(folder_of(history.key))
             if len(waiting) >= FOLDERS_AT_ONCE:
                 self._judge(waiting)
                 waiting = []
-            if state is not None:
+            if selected:
                 yield state
         waiting += finder.end()
         self._judge(waiting)
+        for folder in sorted(cut):
+            self._judge_cut(folder)
 
     def _writes(self, state: KeyState) -> bool:
         if self.everything:
@@ -142,10 +160,22 @@ class Watch:
         jobs = (
             assess(self.scope.bucket, folder, self.instant_of(folder.prefix), settled=self.settled)
             for folder in folders
-            if folder.changed
+            if folder.written or self.all_of
         )
         for verdicts in self.s3.run(jobs):
             self.verdicts += verdicts
+
+    def _judge_cut(self, folder: str) -> None:
+        """A folder of which the scope has only a part: what lies beside it is left out."""
+        whole = Scope(self.scope.bucket, folder, raw=not folder)
+        finder = Finder(whole)
+        found: list[Candidate] = []
+        for history in whole.histories(self.s3):
+            writes = self._writes(at(history, self.instant_of(folder), settled=self.settled))
+            inside = self.scope.contains(history.key)
+            found += finder.see(history, written=writes and inside, left_out=writes and not inside)
+        found += finder.end()
+        self._judge([candidate for candidate in found if candidate.prefix == folder])
 
     def planned(self) -> tuple[PlannedModel, ...]:
         """What the plan remembers, in key order."""
@@ -153,19 +183,40 @@ class Watch:
         return tuple(sorted(models, key=lambda model: (model.prefix, model.name, model.layout)))
 
 
-def nearest(verdicts: Iterable[Verdict]) -> dict[str, float]:
-    """Folder -> the instant its files are taken from, so that each of these models is whole. A folder's own files move
-    together, its subfolders only where the model has files there. Models that were never whole are left out."""
-    found: dict[str, float] = {}
-    for verdict in verdicts:
+def nearest(broken: Iterable[Verdict], judged: Sequence[Verdict]) -> Chosen:
+    """The instants that make these models whole, for their own files and nothing beside them. A model around one goes
+    with it; models that cannot be had whole are left out. judged: all that were."""
+    instants: dict[str, float] = {}
+    for verdict in broken:
         if verdict.before is None:
             continue
-        prefix = verdict.found.prefix
-        paths = (*verdict.found.paths, *(missing.path for missing in verdict.found.missing))
-        folders = {prefix, *(prefix + path[: path.rfind("/") + 1] for path in paths)}
-        for folder in folders:
-            found[folder] = min(found.get(folder, float("inf")), float(verdict.before))
-    return found
+        for around in (other.found.prefix for other in judged if verdict.found.prefix.startswith(other.found.prefix)):
+            instants[around] = min(instants.get(around, float("inf")), float(verdict.before))
+    keys: dict[str, float] = {}
+    for verdict in judged:
+        found = verdict.found
+        if found.prefix in instants:
+            missing = (missing.path for missing in found.missing)
+            named = (*found.paths, *found.leftovers, *missing, *verdict.paths_before)
+            keys |= {found.prefix + path: instants[found.prefix] for path in named}
+    return Chosen(instants, keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Instants other than T. folders: in which to judge models. keys: to be taken from there."""
+
+    folders: Mapping[str, float] = field(default_factory=dict)
+    keys: Mapping[str, float] = field(default_factory=dict)
+
+    def with_earlier(self, other: Chosen) -> Chosen:
+        """Both; the earlier instant where they differ."""
+
+        def merged(one: Mapping[str, float], two: Mapping[str, float]) -> dict[str, float]:
+            both = one.keys() | two.keys()
+            return {name: min(one.get(name, float("inf")), two.get(name, float("inf"))) for name in both}
+
+        return Chosen(merged(self.folders, other.folders), merged(self.keys, other.keys))
 
 
 def folder_of(key: str) -> str:
@@ -203,6 +254,8 @@ class Order:
                     self._rank[key] = max(rank, self._rank.get(key, 0))
             for key in (*model.members, *model.indexes, *model.pointers):
                 self._of.setdefault(key, set()).add(number)
+        self._alone = [number for number, model in enumerate(models) if model.pointers and not model.members]
+        """Pointers, whose targets are other models below."""
         self._broken: dict[int, str] = {}
 
     def rank(self, key: str) -> int:
@@ -211,7 +264,8 @@ class Order:
 
     def failed(self, key: str) -> None:
         """A key could not be brought back: its models are not completed."""
-        for number in self._of.get(key, ()):
+        targets = {number for number in self._alone if key.startswith(self._models[number].prefix)}
+        for number in self._of.get(key, set()) | targets:
             self._broken.setdefault(number, key)
 
     def held_back(self, key: str) -> str:

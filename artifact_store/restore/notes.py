@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from artifact_store.restore.destination import InPlace, ToFolder
+from artifact_store.restore.destination import InPlace
 from artifact_store.restore.plan import Action
 from artifact_store.restore.planfile import Header
 
@@ -19,16 +19,14 @@ LOADED = frozenset({"transformers", "peft", "diffusers", "gguf", "onnx", "keras"
 def holders(header: Header) -> Iterator[tuple[str, str]]:
     """(who may still hold old bytes, what to run), for what a plan changed.
 
-    Nothing where no model came back, and nothing for a folder, where nobody reads yet.
+    Nothing where no model came back, and nothing for another place, where nobody reads yet.
     """
     summary, destination = header.summary, header.destination
-    if isinstance(destination, ToFolder) or summary is None or not header.models:
+    if not isinstance(destination, InPlace) or summary is None or not header.models:
         return
     if not (summary.counts[Action.COPY] or summary.counts[Action.UNDELETE]):
         return
-    prefix = header.prefix if isinstance(destination, InPlace) else destination.prefix
-    bucket = header.bucket if isinstance(destination, InPlace) else destination.bucket
-    place = f"s3://{bucket}/{prefix}"
+    place = f"s3://{header.bucket}/{header.prefix}"
     yield (
         (
             "copies made with aws s3 sync: it skips files of the same size that are newer on S3, and keeps what was "

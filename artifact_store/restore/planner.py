@@ -6,7 +6,7 @@ an in-place restore to an instant at which nothing existed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from artifact_store.history.state import KeyState, at
 from artifact_store.history.versioned import check_versioned
 from artifact_store.restore.destination import IN_PLACE, Destination, InPlace, ToBucket
 from artifact_store.restore.elsewhere import to_bucket, to_folder
-from artifact_store.restore.models import NotWhole, Wanted, Watch, folder_of, nearest
+from artifact_store.restore.models import Chosen, NotWhole, Wanted, Watch, nearest
 from artifact_store.restore.plan import DEFAULTS, Action, PlanOptions, Step, decide, selector
 from artifact_store.restore.planfile import Header, Plan, write_plan
 from artifact_store.restore.settling import settle_versions
@@ -63,15 +63,18 @@ def make_plan(
         options=options,
         destination=destination,
     )
-    chosen: dict[str, float] = {}
+    chosen = Chosen()
     while True:
+        watch: list[Watch] = []
         try:
-            return _plan(s3, scope, header, path, chosen, lock, on_progress)
+            return _plan(s3, scope, header, path, chosen, lock, on_progress, watch)
         except NotWhole as error:
-            better = nearest(error.verdicts) if options.models == Wanted.NEAREST else {}
-            if not any(verdict.before is not None for verdict in error.verdicts) or better.items() <= chosen.items():
+            if options.models != Wanted.NEAREST:
                 raise
-            chosen |= {folder: min(when, chosen.get(folder, when)) for folder, when in better.items()}
+            better = chosen.with_earlier(nearest(error.verdicts, watch[0].verdicts))
+            if better == chosen or not all(verdict.before is not None for verdict in error.verdicts):
+                raise
+            chosen = better
 
 
 def _plan(
@@ -79,13 +82,15 @@ def _plan(
     scope: Scope,
     header: Header,
     path: Path,
-    chosen: Mapping[str, float],
+    chosen: Chosen,
     lock: Lock | None,
     on_progress: Callable[[int], None] | None,
+    watch: list[Watch],
 ) -> Plan:
-    """chosen: folders whose files are taken from another instant."""
+    """watch: takes the one that sees it, for whoever asks after a refusal."""
     options, destination = header.options, header.destination
     states = _States(s3, scope, header, chosen, lock, on_progress)
+    watch.append(states.watch)
     if isinstance(destination, InPlace):
         steps = _in_place(s3, scope.bucket, options, iter(states))
     elif isinstance(destination, ToBucket):
@@ -123,7 +128,7 @@ class _States:
         s3: Server,
         scope: Scope,
         header: Header,
-        chosen: Mapping[str, float],
+        chosen: Chosen,
         lock: Lock | None,
         on_progress: Callable[[int], None] | None,
     ) -> None:
@@ -133,12 +138,19 @@ class _States:
         self._s3, self._scope, self._header, self._chosen = s3, scope, header, chosen
         self._on_progress = on_progress
         everything = not isinstance(header.destination, InPlace)
-        self.watch = Watch(s3, scope, self._instant, settled=header.options.settled, everything=everything)
+        self.watch = Watch(
+            s3,
+            scope,
+            self._instant,
+            settled=header.options.settled,
+            everything=everything,
+            all_of=header.options.models == Wanted.NEAREST,
+        )
 
     def __iter__(self) -> Iterator[KeyState]:
         return self.watch.passed(self._keys())
 
-    def _keys(self) -> Iterator[tuple[History, KeyState | None]]:
+    def _keys(self) -> Iterator[tuple[History, KeyState, bool]]:
         options, selected = self._header.options, selector(self._header.options)
         locked: set[str] = set()
         for seen, history in enumerate(self._scope.histories(self._s3), 1):
@@ -146,20 +158,19 @@ class _States:
                 self._on_progress(seen)
             if self._lock is not None and history.key in self._lock.files:
                 locked.add(history.key)
-            if not selected(self._scope.relative(history.key)):
-                yield history, None
-                continue
+            chosen = selected(self._scope.relative(history.key))
             if self._lock is not None:
                 state = self._lock.state(history)
             else:
-                state = at(history, self._instant(folder_of(history.key)), settled=options.settled)
-            self.existed += state.then is not None
-            yield history, state
+                instant = self._chosen.keys.get(history.key, self._header.instant)
+                state = at(history, instant, settled=options.settled)
+            self.existed += chosen and state.then is not None
+            yield history, state, chosen
         if self._lock is not None and (error := self._lock.missing(locked)) is not None:
             raise error
 
     def _instant(self, folder: str) -> float:
-        return self._chosen.get(folder, self._header.instant)
+        return self._chosen.folders.get(folder, self._header.instant)
 
 
 def _in_place(s3: Server, bucket: str, options: PlanOptions, states: Iterator[KeyState]) -> Iterator[Step]:

@@ -68,7 +68,7 @@ class Model:
         finder = Finder(parse_scope("s3://bkt"), LAYOUTS)
         found: list[Candidate] = []
         for history in list_histories(self.s3, "bkt"):
-            found += finder.see(history, changed=True)
+            found += finder.see(history, written=True)
         found += finder.end()
         (one,) = found
         return one

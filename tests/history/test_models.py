@@ -134,6 +134,38 @@ def test_a_config_written_after_the_index_is_of_the_save_and_one_mended_later_st
     assert model.verdict(T0 + 1990).condition is Condition.WHOLE
 
 
+def test_what_is_written_right_after_a_restore_is_no_part_of_it() -> None:
+    model = Model(3)
+    model.save(1, T0)
+    model.s3.clock = T0 + 9000
+    model.s3.delete(PREFIX + name(1, 3))
+    model.write(name(1, 3), shard(1, 1), 1, T0 + 9060, T0 + 9061)
+    model.write(name(0, 3), shard(0, 2), 2, T0 + 9120, T0 + 9121)
+    # An upload in parts, which S3 dates by its beginning: that much stays open for an hour.
+    assert model.verdict(T0 + 9119).condition is Condition.UNCERTAIN
+    verdict = model.verdict(T0 + 20_000)
+    assert (verdict.condition, verdict.before) == (Condition.INCOMPLETE, T0 + 8999)
+
+
+def test_a_first_push_that_was_resumed_much_later_is_whole() -> None:
+    model = Model(3)
+    model.save(1, T0, only=1)
+    for number in (1, 2):
+        model.write(name(number, 3), shard(number, 1), 1, T0 + 15_000, T0 + 15_002)
+    model.write(INDEX, index(3, 1), 1, T0 + 15_010, T0 + 15_011, whole=True)
+    assert model.verdict(T0 + 30_000).condition is Condition.WHOLE
+
+
+def test_a_file_written_again_and_again_in_parts_is_whole_just_before_each_write() -> None:
+    model = Model(1)
+    for step in range(8):
+        model.s3.put_parts(
+            PREFIX + "model.safetensors", [shard(0, step)[:99], shard(0, step)[99:]], began=T0 + 1800 * step
+        )
+    verdict = model.verdict(T0 + 1800 * 7 + 60)
+    assert (verdict.condition, verdict.before) == (Condition.UNCERTAIN, T0 + 1800 * 7 - 1)
+
+
 saves = st.lists(
     st.tuples(st.integers(0, 400), st.none() | st.integers(0, 3), st.sampled_from([0.5, 1, 7, 300])),
     min_size=1,
@@ -153,7 +185,9 @@ def test_what_is_called_whole_was_whole(count: int, pushes: list[tuple[int, int 
     for verdict in _verdicts(model, instant):
         if verdict.whole:
             assert model.was_whole(instant), verdict
-        for other in (verdict.before, verdict.after):
+        if verdict.absent_before:
+            assert model.visible(verdict.before) == {}
+        for other in (None if verdict.absent_before else verdict.before, verdict.after):
             assert other is None or model.was_whole(other), (verdict, other)
 
 
@@ -187,12 +221,12 @@ def test_folders_come_out_once_with_all_their_files_whatever_lies_between() -> N
         s3.put(key, b"x")
     finder, found = Finder(parse_scope("s3://bkt"), LAYOUTS), []
     for history in list_histories(s3, "bkt"):
-        found += finder.see(history, changed=history.key == "m/sub/x.txt")
+        found += finder.see(history, written=history.key == "m/sub/x.txt")
     found += finder.end()
-    assert [(one.prefix, sorted(one.histories), one.changed) for one in found] == [
-        ("m-1/", ["model.safetensors"], False),
-        ("m/sub/", ["model.safetensors", "x.txt"], True),
-        ("m/", ["config.json", "model.safetensors", "sub/model.safetensors", "sub/x.txt"], True),
+    assert [(one.prefix, sorted(one.histories), sorted(one.written)) for one in found] == [
+        ("m-1/", ["model.safetensors"], []),
+        ("m/sub/", ["model.safetensors", "x.txt"], ["x.txt"]),
+        ("m/", ["config.json", "model.safetensors", "sub/model.safetensors", "sub/x.txt"], ["sub/x.txt"]),
     ]
 
 
@@ -203,7 +237,7 @@ def test_a_folder_of_too_many_files_is_let_go_and_its_subfolders_are_not(monkeyp
         s3.put(key, b"x")
     finder, found = Finder(parse_scope("s3://bkt"), LAYOUTS), []
     for history in list_histories(s3, "bkt"):
-        found += finder.see(history, changed=False)
+        found += finder.see(history)
     found += finder.end()
     assert [one.prefix for one in found] == ["a/m/"]
 
@@ -225,6 +259,6 @@ def test_only_folders_that_lie_wholly_in_the_scope_are_looked_at(address: str, p
         s3.put(key, b"x")
     finder, found = Finder(scope, LAYOUTS), []
     for history in scope.histories(s3):
-        found += finder.see(history, changed=False)
+        found += finder.see(history)
     found += finder.end()
     assert [one.prefix for one in found] == prefixes

@@ -82,8 +82,8 @@ def test_content_that_was_written_again_unchanged_is_of_both_saves() -> None:
     found = saves({"a": [a2, a1], "b": [b2, b1]})
     of = origins(found, {"a": a2, "b": b2})
     assert of == {"a": frozenset({1}), "b": frozenset({0, 1})}
-    assert of_one_save(of)
-    assert of_one_save(origins(found, {"a": a1, "b": b1}))
+    assert of_one_save(of, found)
+    assert of_one_save(origins(found, {"a": a1, "b": b1}), found)
 
 
 def test_files_of_a_push_that_was_cut_off_are_of_two_saves() -> None:
@@ -91,15 +91,15 @@ def test_files_of_a_push_that_was_cut_off_are_of_two_saves() -> None:
     found = saves({"a": [a2, a1], "b": [b1]})
     now = {"a": a2, "b": b1}
     of = origins(found, now)
-    assert not of_one_save(of)
-    assert parts(of) == (1, ["a"], ["b"])
+    assert not of_one_save(of, found)
+    assert parts(of, found, 600) == (1, ["a"], ["b"])
     assert doubts(found, now, of) == [("a", 0)]
 
 
 def test_a_copy_that_brought_one_file_back_is_of_the_save_it_came_from() -> None:
     a1, b1, a2, a3 = entry("a", 100, "A"), entry("b", 100), entry("a", 500), entry("a", 900, "A")
     found = saves({"a": [a3, a2, a1], "b": [b1]})
-    assert of_one_save(origins(found, {"a": a3, "b": b1}))
+    assert of_one_save(origins(found, {"a": a3, "b": b1}), found)
 
 
 def test_only_versions_of_the_same_size_are_worth_a_question() -> None:

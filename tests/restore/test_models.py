@@ -98,8 +98,89 @@ def test_a_model_that_was_never_whole_is_refused_even_where_the_nearest_is_asked
     model.save(1, T0, only=2)
     model.s3.clock = LATER
     model.s3.delete(PREFIX + name(0, 3))
-    with pytest.raises(NotWhole, match="it is whole at no other instant"):
+    with pytest.raises(NotWhole, match="models/m/ cannot be had whole: leave it out"):
         plan(model.s3, tmp_path, T0 + 50_000, "nearest")
+
+
+def test_files_beside_a_model_stay_at_t_where_the_model_is_taken_from_before(model: Model, tmp_path: Path) -> None:
+    model.s3.put(PREFIX + "billing.csv", b"old", time=T0 + 1)
+    model.s3.put(PREFIX + "billing.csv", b"at T", time=T0 + 15_000)
+    model.s3.put(PREFIX + "new-at-T.csv", b"new", time=T0 + 15_001)
+    model.s3.put(PREFIX + "billing.csv", b"now", time=T0 + 40_000)
+    assert apply(model.s3, plan(model.s3, tmp_path, BROKEN, "nearest"), options=SMALL).complete
+    assert shown(model.s3) == {**saved(3, 1), "billing.csv": b"at T", "new-at-T.csv": b"new"}
+
+
+def test_a_model_that_is_broken_now_as_it_was_at_t_is_brought_back_where_the_nearest_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    model = Model(3)
+    model.save(1, T0)
+    model.s3.clock = T0 + 20_000
+    model.s3.delete(PREFIX + name(1, 3))
+    model.s3.clock = LATER
+    assert plan(model.s3, tmp_path, LATER - 10).summary.changes == 0
+    assert apply(model.s3, plan(model.s3, tmp_path, LATER - 10, "nearest"), options=SMALL).complete
+    assert shown(model.s3) == saved(3, 1)
+
+
+@pytest.mark.parametrize(
+    ("address", "options"),
+    [
+        ("s3://bkt/models", {"include": ("*model-00001*",)}),
+        ("s3://bkt/models", {"exclude": ("*model-00002*",)}),
+        (f"s3://bkt/{PREFIX}{name(0, 3)}", {}),
+        (f"s3://bkt/{PREFIX}model-00001*", {}),
+    ],
+)
+def test_a_part_of_a_model_is_not_brought_back_alone(
+    model: Model, tmp_path: Path, address: str, options: dict[str, tuple[str, ...]]
+) -> None:
+    with pytest.raises(NotWhole, match="would be left out, and the model would be of two saves"):
+        make_plan(model.s3, parse_scope(address), T0 + 5000, tmp_path / "p", options=PlanOptions(**options))  # type: ignore[arg-type]
+    chosen = PlanOptions(models="as-is", **options)  # type: ignore[arg-type]
+    assert make_plan(model.s3, parse_scope(address), T0 + 5000, tmp_path / "p", options=chosen).summary.changes
+
+
+def test_configs_alone_may_be_brought_back(model: Model, tmp_path: Path) -> None:
+    model.s3.put(PREFIX + "config.json", b"{}", time=T0)
+    model.s3.put(PREFIX + "config.json", b"[]", time=T0 + 50_000)
+    made = make_plan(model.s3, parse_scope(f"s3://bkt/{PREFIX}config.json"), T0 + 5000, tmp_path / "p")
+    assert made.summary.changes == 1
+
+
+def test_a_new_folder_whose_first_save_is_under_way_goes_where_the_nearest_is_asked_for(tmp_path: Path) -> None:
+    model = Model(3)
+    model.save(1, T0)
+    model.s3.clock = LATER
+    with pytest.raises(NotWhole, match="not there yet at 1970-01-12T13:46:39Z"):
+        plan(model.s3, tmp_path, T0 + 3)
+    model.s3.put("models/other.txt", b"1", time=T0 - 5)
+    assert apply(model.s3, plan(model.s3, tmp_path, T0 + 3, "nearest"), options=SMALL).complete
+    assert shown(model.s3) == {}
+
+
+def test_a_file_that_may_not_be_read_keeps_no_model_from_coming_back(tmp_path: Path) -> None:
+    model = Model(3)
+    model.save(1, T0)
+    model.save(2, T0 + 10_000)
+    model.s3.clock = LATER
+
+    def deny(sent: op.Operation) -> None:
+        if isinstance(sent, op.GetObject) and sent.key == PREFIX + name(0, 3):
+            raise S3Error("no", status=403, code="AccessDenied")
+
+    model.s3.before = deny
+    assert apply(model.s3, plan(model.s3, tmp_path, T0 + 5000), options=SMALL).complete
+    assert shown(model.s3) == saved(3, 1)
+
+
+def test_a_pointer_stays_where_it_is_while_its_target_cannot_be_restored() -> None:
+    target = PlannedModel("run/global_step200/", "", "deepspeed", "whole", 0.0, ("run/global_step200/a.pt",))
+    order = Order([target, PlannedModel("run/", "", "deepspeed", "whole", 0.0, (), (), ("run/latest",))])
+    assert (order.rank("run/latest"), order.held_back("run/latest")) == (2, "")
+    order.failed("run/global_step200/a.pt")
+    assert "run/global_step200/a.pt of the same model" in order.held_back("run/latest")
 
 
 def test_a_model_that_the_restore_does_not_touch_is_not_judged(tmp_path: Path) -> None:
