@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -71,7 +73,7 @@ def _get(address: str, at: str, out: str, target: opt.Target, *, force: bool, se
                 f"{printable(address)} lies in {then.storage_class} and cannot be read yet; have S3 make it readable "
                 "with restore --thaw"
             )
-        with sink(out, force=force) as file:
+        with _told_if_interrupted(place), sink(out, force=force) as file:
             count = 0
             for chunk in s3.read(GetObject(bucket, key, then.version_id)):
                 count += file.write(chunk)
@@ -86,3 +88,11 @@ def _get(address: str, at: str, out: str, target: opt.Target, *, force: bool, se
             "its multipart upload began shortly before T, so it may not have been visible at T; see --settled", "yellow"
         )
     return 0
+
+
+@contextmanager
+def _told_if_interrupted(place: Place) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("nothing was kept" if place is Place.FILE else "what came was written") from None

@@ -55,7 +55,10 @@ def lock(
             raise Refused(f"nothing existed at {show(instant)} in {scope}; check the time and the prefix")
         with sink(out, force=force) as file:
             write_lock(made, file)
-        held = _hold(s3, made) if hold else 0
+        try:
+            held = _hold(s3, made) if hold else 0
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("the lock file is written, but not every version may be held") from None
     total = sum(file.size for file in made.files.values())
     if as_json:
         told = {"bucket": scope.bucket, "prefix": scope.prefix, "at": show(instant), "files": len(made.files)}

@@ -95,8 +95,9 @@ def run(arguments: list[str]) -> int:
     except ArtifactStoreError as error:
         _tell(error, arguments)
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        say("interrupted")
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        # Where a command may have written something, it says itself what.
+        say(f"interrupted: {str(stop) or 'nothing was written'}")
         return 130
     except BrokenPipeError:
         return _unread()

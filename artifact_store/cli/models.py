@@ -69,6 +69,18 @@ def models(
         say(f"no model of a known layout in {where}", "yellow")
 
 
+def warn_broken(s3: S3, scope: Scope, instant: float) -> None:
+    """Name the models that are not whole, for whoever was told that there is nothing to do."""
+    from artifact_store.history.models import assess, survey
+
+    found = [v for some in survey(s3, scope, lambda folder: assess(scope.bucket, folder, instant)) for v in some]
+    for verdict in sorted(found, key=lambda verdict: verdict.title):
+        if not verdict.whole:
+            what = f"{verdict.title} ({verdict.found.layout}) is {verdict.condition.value}"
+            say(f"warning: {printable(what)}: {printable('; '.join(verdict.reasons))}", "yellow")
+            say(f"  {verdict.instants}; see --nearest-complete", "yellow")
+
+
 def timeline(s3: S3, scope: Scope, now: float, since: float | None, until: float | None, *, as_json: bool) -> None:
     """The saves of each model, oldest first, as `log --models` shows them."""
     from artifact_store.cli.progress import counting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from artifact_store.cli import options as opt
+from artifact_store.cli.models import warn_broken
 from artifact_store.cli.output import duration, emit, in_order, number, printable, say, size
 from artifact_store.cli.places import STDOUT, check_folder, check_parent
 from artifact_store.errors import ArtifactStoreError, KeysFailed, Refused, UsageError
@@ -30,6 +32,9 @@ Out = Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Where to
 PlanFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A plan, as plan or restore wrote it.", show_default=False)
 ]
+
+GONE = re.compile(r": (NoSuchVersion|NoSuchKey|NotFound)\b")
+"""In the reason of a key whose version is not there any more, which no second try finds."""
 
 
 @opt.grouped
@@ -70,16 +75,20 @@ def apply(
 ) -> int:
     """Do what a plan says, and prove it. Run it again to finish a run that was cut off."""
     from artifact_store.cli import summary
+    from artifact_store.history.versioned import clock
     from artifact_store.restore.planfile import read_plan
 
     known = read_plan(file)
     check_parent(file, "the journal beside the plan", "copy the plan to a folder you can write, and apply it there")
     _check_destination(known.header.destination)
-    summary.explain(known)
     if thaw and not _archived(known):
+        summary.explain(known)
         _nothing_to_thaw(known, as_json=as_json)
         return 0
     with target.connect(rate) as s3:
+        # Asked first, so that an error of the connection is not lost behind the plan.
+        clock(s3, known.header.bucket)
+        summary.explain(known)
         return _Run(s3, known, target, as_json=as_json).go(thaw=thaw, proof=proof)
 
 
@@ -118,6 +127,7 @@ def restore(
             if as_json:
                 emit({**summary.of_plan(made), "plan": None})
             say("nothing to do: it is as it was", "green")
+            warn_broken(s3, past.scope, made.header.instant)
             return 0
         if dry_run:
             if as_json:
@@ -128,11 +138,24 @@ def restore(
             made.path.unlink()
             _nothing_to_thaw(made, as_json=as_json)
             return 0
-        if not yes and not typer.confirm("Go on?", err=True):
-            made.path.unlink()
-            raise Refused("not wanted, so nothing was written")
+        if not yes:
+            _ask(made)
         say(f"plan and journal: {made.path}", "dim")
         return _Run(s3, made, target, as_json=as_json).go(thaw=thaw, proof=proof)
+
+
+def _ask(made: Plan) -> None:
+    """Raises Refused where the answer is no, KeyboardInterrupt where there is none; the plan is gone then."""
+    try:
+        wanted = typer.confirm("Go on?", err=True)
+    except (KeyboardInterrupt, typer.Abort):
+        made.path.unlink()
+        # The terminal's cursor still stands behind the question.
+        say("")
+        raise KeyboardInterrupt from None
+    if not wanted:
+        made.path.unlink()
+        raise Refused("not wanted, so nothing was written")
 
 
 def get_locked(past: opt.Past, out: str, target: opt.Target, *, overwrite: bool, as_json: bool) -> int:
@@ -215,7 +238,14 @@ class _Run:
         self.seen: Progress | None = None
 
     def go(self, *, thaw: bool, proof: opt.Proof) -> int:
-        """Apply, prove, tell; returns the exit code. Raises KeysFailed."""
+        """Apply, prove, tell; returns the exit code. Raises KeysFailed, and KeyboardInterrupt with what to do next."""
+        try:
+            return self._go(thaw=thaw, proof=proof)
+        except KeyboardInterrupt:
+            what = "some versions may have been asked for" if thaw else "what was written stays"
+            raise KeyboardInterrupt(f"{what}; finish with: {self.again}{' --thaw' if thaw else ''}") from None
+
+    def _go(self, *, thaw: bool, proof: opt.Proof) -> int:
         from artifact_store.cli import summary
 
         if thaw:
@@ -312,14 +342,21 @@ class _Run:
 
     def _unfinished(self, report: Report) -> str:
         failed, conflicts = len(report.failed), len(report.conflicts)
+        gone = sum(GONE.search(reason) is not None for _, reason in report.failed)
         theirs = f"{number(conflicts, 'key')} changed by someone else meanwhile and left so"
         if not failed and not conflicts:
             return f"{number(report.pending, 'key')} not reached; finish with: {self.again}"
         if not failed:
             return f"{theirs}, all others are restored; plan again to go on"
-        if not conflicts:
-            return f"{number(failed, 'key')} not restored, all others are; try again with: {self.again}"
-        return f"{number(failed, 'key')} not restored, try again with: {self.again}; and {theirs}, plan again for these"
+        told = number(failed, "key") + " not restored"
+        if gone:
+            told += f", {'its' if failed == 1 else f'{gone:,} because the'} version is gone: get it from AWS Backup"
+            told += f"; try the others again with: {self.again}" if gone < failed else ""
+        elif conflicts:
+            told += f", try again with: {self.again}"
+        else:
+            told += f", all others are; try again with: {self.again}"
+        return f"{told}; and {theirs}, plan again for these" if conflicts else told
 
     def _apply(self, *, thaw: bool) -> Report:
         from artifact_store.cli.progress import bar

@@ -226,7 +226,9 @@ def test_what_is_refused_ends_with_4_and_an_interrupt_with_130(capsys, monkeypat
     fails_with(monkeypatch, Refused("no"))
     assert run(capsys, "promise", "--stack", "x") == (4, "", "error: no\n")
     fails_with(monkeypatch, KeyboardInterrupt())
-    assert run(capsys, "promise", "--stack", "x") == (130, "", "interrupted\n")
+    assert run(capsys, "promise", "--stack", "x") == (130, "", "interrupted: nothing was written\n")
+    fails_with(monkeypatch, KeyboardInterrupt("half is written"))
+    assert run(capsys, "promise", "--stack", "x") == (130, "", "interrupted: half is written\n")
 
 
 def test_a_full_disk_is_one_line_that_says_which(capsys, monkeypatch):

@@ -113,10 +113,10 @@ def test_the_saves_of_a_model_are_a_timeline(run, address):
         0,
         [
             "llama/ (transformers)",
-            f"  2026-05-04T13:30:00Z  {bars['whole']}  whole: 4 files, 462 B, 4 s",
-            f"  2026-05-04T15:30:00Z  {bars['incomplete']:<24}  incomplete: 1 file, 96 B, 0 s, 1 overwritten",
+            f"  2026-05-04T13:30:04Z  {bars['whole']}  whole: 4 files written, 462 B, in 4 s",
+            f"  2026-05-04T15:30:00Z  {bars['incomplete']:<24}  incomplete: 1 file written, 96 B, 1 overwritten",
             f"    {MIXED}",
-            f"  2026-05-04T17:30:00Z  {bars['whole']}  whole: 4 files, 462 B, 3 s, 4 overwritten",
+            f"  2026-05-04T17:30:03Z  {bars['whole']}  whole: 4 files written, 462 B, in 3 s, 4 overwritten",
         ],
     )
     code, out, _ = run("log", address, "--models", "--json", "--since", "2026-05-04T15:00:00Z", "--until", AT_CUT)
@@ -153,6 +153,20 @@ def test_the_nearest_whole_save_comes_back_and_who_may_hold_old_bytes_is_told(ru
         "who may still hold the old bytes, and what to run:"
     )
     assert f"    aws s3 sync {address} DIR --exact-timestamps" in told
+
+
+def test_where_nothing_is_to_do_a_broken_model_is_named_all_the_same(run, story, address):
+    story.delete(THIRD + 100, SHARDS[1])
+    code, _, err = run("restore", address, "--at", "0s", "--yes")
+    assert code == 0
+    told = err.splitlines()
+    assert told[-3] == "nothing to do: it is as it was"
+    assert told[-2].startswith(
+        "warning: llama/ (transformers) is incomplete: model-00002-of-00003.safetensors is not there"
+    )
+    assert told[-1] == "  newest whole at or before: 2026-05-04T17:31:39Z; never whole after; see --nearest-complete"
+    code, _, err = run("restore", address, "--at", "0s", "--nearest-complete", "--yes")
+    assert (code, story.contents("llama/")) == (0, {**files(3), CONFIG: files(1)[CONFIG]})
 
 
 def test_exactly_t_comes_back_where_that_is_asked(run, story, address):

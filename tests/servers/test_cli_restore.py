@@ -573,6 +573,54 @@ def test_what_failed_and_what_someone_changed_are_told_apart_in_the_order_of_key
     assert [line.split(": ")[0] for line in failed] == [f"  {SHARD.format(1)}", f"  {SHARD.format(2)}"]
 
 
+@pytest.mark.parametrize("others_fail", [False, True])
+def test_a_version_that_is_gone_is_not_tried_for_ever(story, tmp_path, others_fail):
+    plan = tmp_path / "m-1.plan"
+    story.put(SPOILED + 3, CONFIG, b"{}")
+    with FaultProxy(story.server.endpoint) as proxy:
+        endpoint = ("--endpoint-url", proxy.endpoint)
+        assert piped("plan", story.address, "--at", BEFORE, "--out", str(plan), *endpoint).code == 0
+        key = SHARD.format(1)
+        story.server.boto().delete_object(Bucket=story.bucket, Key=key, VersionId=story.ids[key][0])
+        if others_fail:
+            proxy.choose = lambda seen: (
+                Status(403, "AccessDenied") if seen.method == "PUT" and "00002-of" in seen.target else None
+            )
+        done = piped("apply", str(plan), *endpoint)
+    assert done.code == 3
+    (error,) = (line for line in done.err.splitlines() if line.startswith("error: "))
+    again = shlex.join(["artifact-store", "apply", str(plan), *endpoint])
+    if others_fail:
+        told = f"2 keys not restored, 1 because the version is gone: get it from AWS Backup; try the others again with: {again}"
+    else:
+        told = "1 key not restored, its version is gone: get it from AWS Backup"
+    assert error == f"error: {told}"
+
+
+def test_a_plan_is_not_shown_where_s3_cannot_be_reached(run, story, tmp_path):
+    plan = tmp_path / "m-1.plan"
+    assert run("plan", story.address, "--at", BEFORE, "--out", plan)[0] == 0
+    done = piped("apply", str(plan), "--endpoint-url", "http://127.0.0.1:1")
+    assert (done.code, done.err.count("\n")) == (4, 1)
+
+
+def test_a_question_that_gets_no_answer_ends_with_nothing_written_and_keeps_no_plan(story, state):
+    before = story.everything()
+    shown = on_terminal("restore", story.address, "--at", BEFORE, "--endpoint-url", story.server.endpoint, typed="\x04")
+    assert shown.code == 130
+    assert shown.out.endswith("\ninterrupted: nothing was written\n")
+    assert (story.everything(), list(state.iterdir())) == (before, [])
+
+
+def test_an_interrupt_while_planning_says_that_nothing_was_written(story, state):
+    with FaultProxy(story.server.endpoint) as proxy:
+        proxy.choose = lambda seen: Delay(30) if "versions=" in seen.target else None
+        words = ("restore", story.address, "--at", BEFORE, "--yes", "--endpoint-url", proxy.endpoint)
+        code, err = interrupted(proxy, signal.SIGINT, *words)
+    assert (code, err) == (130, "interrupted: nothing was written\n")
+    assert list(state.iterdir()) == []
+
+
 def test_an_interrupt_does_not_keep_what_failed_to_itself(story):
     story.put(SPOILED + 3, CONFIG, b"{}")
     with FaultProxy(story.server.endpoint) as proxy:
