@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from artifact_store.cli import options as opt
+from artifact_store.cli.looking import SPELLING
 from artifact_store.cli.output import number, paint, printable, say, size
 from artifact_store.cli.summary import REWRITTEN
-from artifact_store.errors import UsageError
+from artifact_store.errors import Refused, UsageError
 from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import parse_scope
 
@@ -67,11 +68,12 @@ def diff(
 
     scope, moment, options = parse_scope(address), parse_moment(at), selection.plan_options()
     signs: Counter[str] = Counter()
+    looked: Counter[str] = Counter()
     kept = rewritten = 0
     with target.connect() as s3, SpooledTemporaryFile(HELD, "w+", encoding="utf-8", errors="backslashreplace") as held:
         instant = moment.at(clock(s3, scope.bucket))
         with counting("comparing") as on_progress:
-            for step in _steps(s3, scope, instant, options, on_progress):
+            for step in _steps(s3, scope, instant, options, on_progress, looked):
                 mark = sign(step)
                 kept += mark == "="
                 rewritten += step.reason in SAME_CONTENT
@@ -79,9 +81,14 @@ def diff(
                     continue
                 signs[mark] += 1
                 held.write((json.dumps(record(step)) if as_json else line(step)) + "\n")
+        if not looked["there"]:
+            raise Refused(f"nothing was ever written in {printable(str(scope))}; {SPELLING}")
+        if not looked["chosen"]:
+            chosen = f"none of {number(looked['there'], 'key')} in {printable(str(scope))}"
+            raise Refused(f"{chosen} is chosen; look at --include and --exclude, which are relative to the prefix")
         held.seek(0)
         shutil.copyfileobj(held, sys.stdout)
-    same = f"{number(kept, 'key')} as they were"
+    same = f"{number(kept, 'key')} as {'it was' if kept == 1 else 'they were'}"
     where = f"{printable(str(scope))} to {show(instant)}"
     words = (("~", "to change back"), ("+", "to bring back"), ("-", "to hide"))
     changes = [f"{signs[mark]:,} {word}" for mark, word in words]
@@ -106,15 +113,24 @@ def _tensors(address: str, at: str, other: str | None, target: opt.Target, *, ex
     with target.connect() as s3:
         now = clock(s3, scope.bucket)
         before, after = first.at(now), second.at(now) if second else now
+        if before > after:
+            raise UsageError(f"--at {at} ({show(before)}) lies after --and {other} ({show(after)}); exchange the two")
         found = compare(s3, scope, before, after)
     tell_tensors(found, scope, before, after, as_json=as_json)
     return 1 if found and exit_code else 0
 
 
 def _steps(
-    s3: S3, scope: Scope, instant: float, options: PlanOptions, on_progress: Callable[[int], None]
+    s3: S3,
+    scope: Scope,
+    instant: float,
+    options: PlanOptions,
+    on_progress: Callable[[int], None],
+    looked: Counter[str],
 ) -> Iterator[Step]:
-    """What a plan of a restore in place would hold; made without a plan, since nothing is going to be written."""
+    """What a plan of a restore in place would hold; made without a plan, since nothing is going to be written.
+
+    looked: keys that are there, and those of them that are chosen, are counted in it."""
     from artifact_store.history.state import at
     from artifact_store.restore.destination import IN_PLACE
     from artifact_store.restore.plan import decide, selector
@@ -126,7 +142,9 @@ def _steps(
         for seen, history in enumerate(scope.histories(s3), 1):
             if seen % 1000 == 0:
                 on_progress(seen)
+            looked["there"] = seen
             if selected(scope.relative(history.key)):
+                looked["chosen"] += 1
                 step = decide(at(history, instant, settled=options.settled), options)
                 if step is not None:
                     yield step

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from artifact_store.s3.operations import Entry
 
+SPELLING = "look at the spelling of bucket and prefix"
+
 
 def record(entry: Entry) -> dict[str, Any]:
     """A version for --json."""
@@ -44,7 +46,7 @@ class Nearest:
 
     def __str__(self) -> str:
         if self.before is None and self.after is None:
-            return "nothing was ever written there; look at the spelling of bucket and prefix"
+            return f"nothing was ever written there; {SPELLING}"
         parts = [f"the last write before it was at {show(self.before)}"] if self.before is not None else []
         parts += [f"the first write after it was at {show(self.after)}"] if self.after is not None else []
         return ", ".join(parts)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from artifact_store.cli.output import emit, number, paint, printable, say, tell
+from artifact_store.cli.output import emit, paint, printable, say, tell
 from artifact_store.history.instant import show
 
 if TYPE_CHECKING:
@@ -36,9 +37,11 @@ def tell_tensors(found: ModelDiff, scope: Scope, before: float, after: float, *,
     for path, reason in found.unread.items():
         say(f"warning: the tensors of {printable(path)} are not known: {printable(reason)}", "yellow")
     tensors = found.tensors
+    files = Counter(found.files.values())
     counts = (
         f"{len(tensors.added):,} added, {len(tensors.gone):,} gone, {len(tensors.reshaped):,} reshaped, "
-        f"{len(tensors.retyped):,} retyped; bytes of {number(len(found.files), 'file')} changed"
+        f"{len(tensors.retyped):,} retyped; files: {files['added']:,} added, {files['gone']:,} gone, "
+        f"{files['changed']:,} with other bytes"
     )
     say(f"tensors of {printable(str(scope))} from {show(before)} to {show(after)}: {counts}")
 

@@ -1,7 +1,7 @@
 """The tensors of a model at two instants, from the headers of its files alone.
 
-Owns which files are read and how tensors that moved between files are told from those that changed. Refuses nothing:
-files without tensors are compared by what the listing says.
+Owns which files are read and how tensors that moved between files are told from those that changed. Refuses a
+scope that was empty at both instants. Files without tensors are compared by what the listing says.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from artifact_store.errors import Refused
 from artifact_store.formats import check
 from artifact_store.formats.finding import Finding, Tensor
 from artifact_store.formats.tensors import TensorDiff, tensor_diff
+from artifact_store.history.instant import show
 from artifact_store.history.models import together
 from artifact_store.history.scope import Scope
 from artifact_store.history.state import at, is_archived
@@ -39,7 +41,7 @@ class ModelDiff:
 
 
 def compare(s3: Server, scope: Scope, before: float, after: float) -> ModelDiff:
-    """What lies between two instants. Raises S3Error."""
+    """What lies between two instants. Raises Refused where nothing was there at either, and S3Error."""
     old: dict[str, Entry] = {}
     new: dict[str, Entry] = {}
     for history in scope.histories(s3):
@@ -47,6 +49,11 @@ def compare(s3: Server, scope: Scope, before: float, after: float) -> ModelDiff:
             then = at(history, instant).then
             if then is not None:
                 side[scope.relative(history.key)] = then
+    if not old and not new:
+        raise Refused(
+            f"nothing was in {scope} at {show(before)}, nor at {show(after)}; look at the times and at the spelling of "
+            "bucket and prefix"
+        )
     versions = {(entry.key, entry.version_id): entry for side in (old, new) for entry in side.values()}
     wanted = [e for e in versions.values() if e.key.endswith(WITH_TENSORS) and e.size and not is_archived(e)]
     found = _headers(s3, scope.bucket, wanted)

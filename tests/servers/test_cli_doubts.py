@@ -187,7 +187,7 @@ def test_diff_marks_a_key_that_stays_though_it_may_not_have_been_there(run, stor
     code, out, err = run("diff", address, "--at", T, "--exit-code")
     assert (code, out) == (0, "=       5 B →       5 B  m/w.bin  (as it is, unsettled)\n")
     assert err.splitlines() == [
-        f"no difference: a restore of {address} to {T} would change nothing (1 key as they were)",
+        f"no difference: a restore of {address} to {T} would change nothing (1 key as it was)",
         "  1 key of them may not have been visible at T (see --settled)",
     ]
     (record,) = map(json.loads, run("diff", address, "--at", T, "--json")[1].splitlines())

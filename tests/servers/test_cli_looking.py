@@ -131,7 +131,7 @@ def test_diff_shows_what_is_changed_back_comes_back_and_is_hidden(run, story):
         "-       1 B →    absent  models/m-1/stray\\x9b2J.tmp  (not there at T)\n"
     )
     assert err == (
-        f"a restore of {story.address} to {BEFORE}: 1 to change back, 1 to bring back, 1 to hide; 1 key as they were\n"
+        f"a restore of {story.address} to {BEFORE}: 1 to change back, 1 to bring back, 1 to hide; 1 key as it was\n"
     )
 
 
@@ -168,6 +168,17 @@ def test_diff_exit_code_tells_whether_anything_would_change(run, story):
     code, out, err = run("diff", story.address, "--at", "0s", "--exit-code")
     assert (code, out, err.split(":")[0]) == (0, "", "no difference")
     assert run("diff", story.address, "--at", BEFORE, "--keep-new", "--include", "stray*", "--exit-code")[0] == 0
+
+
+def test_diff_of_a_mistyped_prefix_or_pattern_is_no_success(run, story):
+    address = f"s3://{story.bucket}/models/m-2"
+    told = f"error: nothing was ever written in {address}; look at the spelling of bucket and prefix\n"
+    assert run("diff", address, "--at", BEFORE) == (4, "", told)
+    told = (
+        f"error: none of 4 keys in {story.address} is chosen; look at --include and --exclude, which are relative to "
+        "the prefix\n"
+    )
+    assert run("diff", story.address, "--at", BEFORE, "--include", "confg*") == (4, "", told)
 
 
 def test_diff_leaves_out_what_the_options_leave_alone(run, story):

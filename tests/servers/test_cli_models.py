@@ -265,9 +265,15 @@ def test_what_changed_inside_a_model_is_told_from_headers(run, story, address):
             *(f"~ {key.rpartition('/')[2]}  (other bytes)" for key in SHARDS),
         ],
     )
-    assert "1 added, 0 gone, 1 reshaped, 1 retyped; bytes of 3 files changed" in err
+    assert "1 added, 0 gone, 1 reshaped, 1 retyped; files: 0 added, 0 gone, 3 with other bytes" in err
     code, out, _ = run("diff", address, "--tensors", "--at", FIRST_WHOLE, "--and", FIRST_WHOLE, "--exit-code")
     assert (code, out) == (0, "")
+    code, _, err = run("diff", address, "--tensors", "--at", THIRD_WHOLE, "--and", FIRST_WHOLE)
+    told = f"--at {THIRD_WHOLE} ({THIRD_WHOLE}) lies after --and {FIRST_WHOLE} ({FIRST_WHOLE}); exchange the two"
+    assert (code, err) == (2, f"error: {told}\n")
+    code, _, err = run("diff", f"{address}x", "--tensors", "--at", FIRST_WHOLE, "--and", FIRST_WHOLE)
+    told = f"nothing was in {address}x at {FIRST_WHOLE}, nor at {FIRST_WHOLE}; look at the times and at the spelling of bucket"
+    assert (code, err) == (4, f"error: {told} and prefix\n")
     out = run("diff", address, "--tensors", "--at", FIRST_WHOLE, "--json")[1]
     assert json.loads(out.splitlines()[0]) == {
         "tensor": "new",
