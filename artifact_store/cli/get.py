@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from artifact_store.cli.places import Place, check_file, sink
 from artifact_store.errors import Refused, S3Error, UsageError
 from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import split_address
+
+if TYPE_CHECKING:
+    from artifact_store.s3.client import S3
 
 
 @opt.grouped
@@ -63,10 +66,12 @@ def _get(address: str, at: str, out: str, target: opt.Target, *, force: bool, se
         history = list_history(s3, bucket, key)
         found = state.at(history, instant, settled=settled) if history else None
         if history is None or found is None or found.then is None:
+            if history is None and (inside := _folder(s3, bucket, key)):
+                command = target.command("restore", inside, "--at", at, "--to", "DIR")
+                raise Refused(f"{printable(address)} is no file, but keys lie below it; take them with: {command}")
             nearest = Nearest(instant)
             nearest.see(history.entries if history else ())
-            many = "; for a folder, use restore --to DIR" if key.endswith(("/", "*")) else ""
-            raise Refused(f"{printable(address)} did not exist at {show(instant)}; {nearest}{many}")
+            raise Refused(f"{printable(address)} did not exist at {show(instant)}; {nearest}")
         then = found.then
         if found.archived:
             raise Refused(
@@ -88,6 +93,15 @@ def _get(address: str, at: str, out: str, target: opt.Target, *, force: bool, se
             "its multipart upload began shortly before T, so it may not have been visible at T; see --settled", "yellow"
         )
     return 0
+
+
+def _folder(s3: S3, bucket: str, key: str) -> str:
+    """The address of the keys below what is no key itself, or that match it with a trailing *; "" for none."""
+    from artifact_store.history.listing import list_histories
+
+    prefix = key[:-1] if key.endswith("*") else f"{key.rstrip('/')}/"
+    found = next(list_histories(s3, bucket, prefix), None)
+    return f"s3://{bucket}/{key}" if found is not None else ""
 
 
 @contextmanager

@@ -290,12 +290,16 @@ def test_get_of_what_was_not_there_writes_nothing_and_says_when_it_was(run, stor
         4,
         f"error: {key} did not exist at 2026-05-04T13:00:00Z; the first write after it was at 2026-05-04T13:30:00Z\n",
     )
-    code, _, err = run("get", f"{story.address}/", "--at", BEFORE, "-o", str(out))
-    assert (code, err) == (
-        4,
-        f"error: {story.address}/ did not exist at {BEFORE}; nothing was ever written there; "
-        "look at the spelling of bucket and prefix; for a folder, use restore --to DIR\n",
-    )
+    for many in ("", "/", "/*", "/part*"):
+        code, _, err = run("get", f"{story.address}{many}", "--at", BEFORE, "-o", str(out))
+        command = shlex.join(["artifact-store", "restore", story.address + many, "--at", BEFORE, "--to", "DIR"])
+        assert code == 4
+        assert err.startswith(
+            f"error: {story.address}{many} is no file, but keys lie below it; take them with: {command}"
+        )
+    code, _, err = run("get", f"{story.address}/nothing", "--at", BEFORE, "-o", str(out))
+    told = "nothing was ever written there; look at the spelling of bucket and prefix"
+    assert (code, err) == (4, f"error: {story.address}/nothing did not exist at {BEFORE}; {told}\n")
     assert list(tmp_path.iterdir()) == []
 
 
