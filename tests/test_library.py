@@ -38,6 +38,11 @@ def bucket(s3: MemoryS3) -> Bucket:
     return Bucket(s3, parse_scope("s3://bkt/m"))
 
 
+def test_every_public_name_is_shown_by_dir_and_can_be_had() -> None:
+    assert set(artifact_store.__all__) <= set(dir(artifact_store))
+    assert all(getattr(artifact_store, name) for name in artifact_store.__all__)
+
+
 def test_a_view_holds_the_keys_of_its_instant_and_prefix_alone(bucket: Bucket) -> None:
     then = bucket.at(T)
     assert list(then) == ["m/config.json", "m/weights"]
