@@ -13,7 +13,7 @@ import typer
 
 from artifact_store.cli import options as opt
 from artifact_store.cli.looking import SPELLING
-from artifact_store.cli.output import number, paint, printable, say, size
+from artifact_store.cli.output import number, on_stdout, paint, printable, say, size
 from artifact_store.cli.summary import REWRITTEN
 from artifact_store.errors import Refused, UsageError
 from artifact_store.history.instant import parse_moment, show
@@ -87,7 +87,8 @@ def diff(
             chosen = f"none of {number(looked['there'], 'key')} in {printable(str(scope))}"
             raise Refused(f"{chosen} is chosen; look at --include and --exclude, which are relative to the prefix")
         held.seek(0)
-        shutil.copyfileobj(held, sys.stdout)
+        with on_stdout():
+            shutil.copyfileobj(held, sys.stdout)
     same = f"{number(kept, 'key')} as {'it was' if kept == 1 else 'they were'}"
     where = f"{printable(str(scope))} to {show(instant)}"
     words = (("~", "to change back"), ("+", "to bring back"), ("-", "to hide"))

@@ -78,12 +78,14 @@ def colours(stream: TextIO) -> bool:
 
 def tell(text: str, style: str = "") -> None:
     """Data: one line on stdout."""
-    sys.stdout.write(paint(text, style, sys.stdout) + "\n")
+    with on_stdout():
+        sys.stdout.write(paint(text, style, sys.stdout) + "\n")
 
 
 def say(text: str, style: str = "") -> None:
     """Talk: one line on stderr, after all data before it."""
-    sys.stdout.flush()
+    with on_stdout():
+        sys.stdout.flush()
     # A terminal that was closed must not keep the rest from being done: cleaning up, the record, the exit code.
     with suppress(OSError):
         sys.stderr.write(paint(text, style, sys.stderr) + "\n")
@@ -92,7 +94,18 @@ def say(text: str, style: str = "") -> None:
 
 def emit(record: Mapping[str, Any]) -> None:
     """One JSON object on a line of stdout."""
-    sys.stdout.write(json.dumps(record) + "\n")
+    with on_stdout():
+        sys.stdout.write(json.dumps(record) + "\n")
+
+
+class on_stdout:  # noqa: N801 - used as a function; a class, since a generator would cost as much as the line
+    """What is written in it goes to stdout: an OSError names that as the place."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            error.filename = error.filename or "standard output"
 
 
 def in_order(failures: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -248,6 +248,18 @@ def test_a_full_disk_is_one_line_that_says_which(capsys, monkeypatch):
     assert run(capsys, "promise", "--stack", "x") == (4, "", "error: /state/x.plan: No space left on device\n")
 
 
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_full_disk_under_stdout_is_named_as_stdout(lines):
+    code = (
+        "import sys; from artifact_store.cli import main, output; "
+        f"main.app.command('flood')(lambda: [output.emit({{'n': n}}) for n in range({lines})] and None); "
+        "sys.argv = ['artifact-store', 'flood']; main.main()"
+    )
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (4, "error: standard output: No space left on device\n")
+
+
 def test_a_terminal_is_not_flooded_with_failed_keys(capsys, monkeypatch):
     fails_with(monkeypatch, KeysFailed("30 keys not restored", [(f"k{n:02}", "no") for n in range(30)]))
     assert run(capsys, "promise", "--stack", "x")[2].count("\n") == 31
