@@ -38,6 +38,8 @@ UNREACHABLE_ATTEMPTS = 3
 """Tries while nothing has ever answered: a wrong endpoint is told within seconds."""
 ANSWER_SECONDS = 60.0
 """Silence after which a request is given up and tried again."""
+FIRST_ANSWER_SECONDS = 10.0
+"""The same while nothing has ever answered: a port where something listens, but no S3, is told in half a minute."""
 COPY_SECONDS = 900.0
 """The same for a copy of up to 5 GiB and for the assembly of parts, which S3 may take minutes for."""
 READ_BYTES = 8 * 1024**2
@@ -123,7 +125,7 @@ class Pace:
         self.next_send = 0.0
         self._limit = float(most)
         self._slowed = 0.0
-        self._answered = False
+        self.answered = False
 
     def room(self, most: int) -> int:
         return max(1, min(int(self._limit), most))
@@ -132,7 +134,7 @@ class Pace:
         """Additive increase, multiplicative decrease at most once a second."""
         now = time.monotonic()
         if error is None or error.status:
-            self._answered = True
+            self.answered = True
         if error is not None and (error.code in THROTTLED or error.status == 503):
             if now - self._slowed > 1:
                 self._limit, self._slowed = max(1.0, self._limit * 0.6), now
@@ -143,7 +145,8 @@ class Pace:
         """Seconds to wait after `attempt` tries since `began`; None for no other try."""
         if error.code not in RETRIED_CODES and error.status not in RETRIED_STATUS:
             return None
-        attempts = ATTEMPTS if self._answered or error.code != "Unreachable" else UNREACHABLE_ATTEMPTS
+        unheard = not self.answered and error.code in ("Unreachable", "TimedOut")
+        attempts = UNREACHABLE_ATTEMPTS if unheard else ATTEMPTS
         pause = random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt))  # noqa: S311 - jitter
         return None if attempt >= attempts or now + pause - began > RETRY_SECONDS else pause
 
@@ -298,13 +301,19 @@ class _Run(Generic[R]):
             self._pace.next_send = max(now, self._pace.next_send) + self._pace.pause
         flight.attempt += 1
         flight.began = flight.began or now
-        flight.deadline = now + (COPY_SECONDS if isinstance(flight.operation, SLOW) else ANSWER_SECONDS)
+        flight.deadline = now + self._patience(flight.operation)
         flight.ticket = ticket = next(self._tickets)
         self._stats.requests += 1
         self._stats.retries += flight.attempt > 1
         self._flying[ticket] = flight
         put = self._queue.put
         flight.cancel = self._transport.send(flight.request, lambda reply: put((ticket, reply)))
+
+    def _patience(self, operation: op.Operation) -> float:
+        """Seconds to wait for the answer."""
+        if isinstance(operation, SLOW):
+            return COPY_SECONDS
+        return ANSWER_SECONDS if self._pace.answered else min(ANSWER_SECONDS, FIRST_ANSWER_SECONDS)
 
     def _receive(self) -> None:
         """Wait for one answer, or until something else is due."""
@@ -359,6 +368,8 @@ class _Run(Generic[R]):
                 flight.cancel()
             seconds = int(now - flight.began)
             text = f"{wire.name(flight.operation)} {wire.place(flight.operation)}: no answer in {seconds} s"
+            if not self._pace.answered:
+                text += ", and to nothing else before: look at --endpoint-url, AWS_ENDPOINT_URL and the network"
             self._finish(flight, S3Error(text, code="TimedOut", operation=wire.name(flight.operation)))
 
     def _cancel(self) -> None:

@@ -230,7 +230,7 @@ WITHOUT_KEYS = ("AUTH_CREDENTIALS", "AUTH_SIGNING_NO_CREDENTIALS")
 def _failure(error: Exception, place: Place) -> S3Error:
     """Why there is no answer, as one of our codes."""
     words = getattr(error, "name", "") or type(error).__name__
-    said = " ".join(str(getattr(error, "message", "") or error).split())
+    said = " ".join(str(getattr(error, "message", "") or error).split()).rstrip(".")
     where = f"{'https' if place.tls else 'http'}://{place.host}"
     if any(word in words for word in WITHOUT_KEYS):
         return S3Error(f"credentials cannot be read: {said}", code="NoCredentials")
@@ -240,6 +240,9 @@ def _failure(error: Exception, place: Place) -> S3Error:
     if any(word in words for word in UNREACHABLE):
         text = f"{where} cannot be reached: {said}; look at --endpoint-url, AWS_ENDPOINT_URL and the network"
         return S3Error(text, code="Unreachable")
+    if "THROUGHPUT" in words:
+        # awscrt's own watch over a connection on which nothing moves.
+        return S3Error(f"{where} stopped sending in the middle", code="TimedOut")
     if "TIMEOUT" in words or "Timeout" in words:
         return S3Error(f"{where} did not answer in time: {said}", code="TimedOut")
     if "CANCEL" in words:

@@ -1,6 +1,7 @@
 """The client on real servers, over networks that break: nothing lost, nothing done twice unseen, nothing hangs."""
 
 import os
+import re
 import signal
 import ssl
 import threading
@@ -166,6 +167,22 @@ def test_a_server_that_says_nothing_is_given_up(
     faulty.call(op.PutObject(bucket, "k", b"x"))
     assert time.monotonic() - began < 5
     assert [seen.attempt for seen in proxy.seen] == [1, 2]
+
+
+def test_a_server_that_never_said_anything_is_given_up_sooner_and_told_as_such(
+    bucket: str, faulty: S3, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "FIRST_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(client_module, "UNREACHABLE_ATTEMPTS", 1)
+    proxy.choose = lambda _: Delay(60)
+    with pytest.raises(S3Error) as caught:
+        faulty.call(op.GetBucketVersioning(bucket))
+    assert (caught.value.code, len(proxy.seen)) == ("TimedOut", 1)
+    assert re.fullmatch(
+        rf"GetBucketVersioning s3://{bucket}/: no answer in \d s, and to nothing else before: look at --endpoint-url, "
+        "AWS_ENDPOINT_URL and the network",
+        str(caught.value),
+    )
 
 
 def test_an_endpoint_that_is_not_there_is_named_within_seconds(environment: None) -> None:
