@@ -123,11 +123,11 @@ def restore(
         made = _planned(s3, past, folder, choices, destination)
         summary.explain(made)
         if not made.summary.changes and not _archived(made):
-            made.path.unlink()
             if as_json:
                 emit({**summary.of_plan(made), "plan": None})
             say("nothing to do: it is as it was", "green")
-            warn_broken(s3, past.scope, made.header.instant)
+            warn_broken(s3, past.scope, made.header.instant, (step.key for step in made.steps()))
+            made.path.unlink()
             return 0
         if dry_run:
             if as_json:
