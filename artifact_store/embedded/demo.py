@@ -7,17 +7,20 @@ byte, nothing that the bad push wrote is lost, and the model is as accurate as b
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifact_store.cli.output import paint, tell
+from artifact_store.cli.output import paint, say, tell
 from artifact_store.cli.output import size as readable
 from artifact_store.embedded import classifier
 from artifact_store.embedded.cloud import EmbeddedAws
@@ -32,7 +35,27 @@ MODEL = "models/classifier"
 
 
 def main() -> int:
-    """Tell the story; returns the exit code."""
+    """Tell the story; returns the exit code, 130 where it was interrupted."""
+    interrupted = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        return told()
+    except (KeyboardInterrupt, Exception):
+        # What is cut off in the middle may end in errors of its own, which only hide the reason.
+        if not interrupted.is_set():
+            raise
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        say("interrupted: what the demo made is gone with its embedded AWS", "yellow")
+        return 130
+
+
+def told() -> int:
+    """The story itself."""
     head("An AWS on this machine")
     with EmbeddedAws() as aws, tempfile.TemporaryDirectory(prefix="artifact-store-demo-") as state:
         tell(f"   {aws.endpoint}, played by moto: no account, no credentials, nothing leaves this machine")
@@ -40,7 +63,7 @@ def main() -> int:
         began = time.monotonic()
         with deployed(PROJECT, STACK, aws) as store:
             took = time.monotonic() - began
-            tell(f"   {store.resources} resources in {took:.1f} s, deployed by the {store.by}")
+            tell(f"   {store.resources} resources in {took:.1f} s, deployed by {store.by}")
             tell(f"   bucket {store.outputs['bucket']}, vault {store.outputs['vault']}")
             with environment({**aws.environment, "XDG_STATE_HOME": state}):
                 proved = story(store.outputs["bucket"])

@@ -31,7 +31,7 @@ PASSPHRASE = "embedded"
 
 @dataclass
 class Deployment:
-    """outputs: the stack's. by: what deployed it, such as "pulumi v3.274.1" or "in-process monitor"."""
+    """outputs: the stack's. by: what deployed it, such as "pulumi v3.274.1" or "the in-process monitor"."""
 
     outputs: dict[str, Any] = field(default_factory=dict)
     by: str = ""
@@ -55,7 +55,7 @@ def deployed(project: Path, stack: str, aws: EmbeddedAws) -> Iterator[Deployment
     if command(project) is None:
         with environment(aws.environment):
             outputs, resources = run(project, stack, aws)
-            yield Deployment(outputs, "in-process monitor", resources)
+            yield Deployment(outputs, "the in-process monitor", resources)
         return
     with engine(project, stack, aws) as handle:
         try:

@@ -99,7 +99,9 @@ def _iso(text: str, word: str) -> int:
     try:
         moment = datetime.fromisoformat(f"{match[1]}T{match[2]}{(match[4] or '').upper()}")
     except ValueError as error:
-        raise UsageError(f"time {text!r}: {error}; {FORMS}") from error
+        # Of an offset Python speaks in terms of its own.
+        reason = f"no zone is {match[4]} off" if "offset" in str(error) else str(error)
+        raise UsageError(f"time {text!r}: {reason}; {FORMS}") from error
     if moment.tzinfo is None:
         raise ZoneMissing(text, _readings(moment))
     return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())

@@ -175,16 +175,36 @@ class Finder:
             yield Candidate(folder.prefix, layouts, folder.histories, folder.written, folder.left_out)
 
 
-def assess(bucket: str, candidate: Candidate, instant: float, *, settled: bool = False) -> Job[list[Verdict]]:
-    """The models in a folder at an instant. settled: as in `state.at`. Raises S3Error."""
+def assess(
+    bucket: str,
+    candidate: Candidate,
+    instant: float,
+    *,
+    settled: bool = False,
+    chosen: Mapping[Identity, float] | None = None,
+) -> Job[list[Verdict]]:
+    """The models in a folder at an instant. settled: as in `state.at`. chosen: models that are taken from another
+    instant. Raises S3Error."""
     look = _Look(bucket, candidate, settled)
     verdicts = []
     for found in (yield from look.sets(instant)):
-        verdict = yield from look.judged(found, instant)
+        when = (chosen or {}).get(identity(found), instant)
+        there = found if when == instant else (yield from look.set_at(found, when))
+        if there is None:
+            continue
+        verdict = yield from look.judged(there, when)
         if not verdict.whole:
-            verdict = yield from look.with_instants(verdict, instant)
+            verdict = yield from look.with_instants(verdict, when)
         verdicts.append(_of_selection(verdict, candidate))
     return verdicts
+
+
+Identity = tuple[str, str, str]
+"""Layout, prefix and name: what makes a set the same at another instant."""
+
+
+def identity(found: ModelSet) -> Identity:
+    return found.layout, found.prefix, found.name
 
 
 def _of_selection(verdict: Verdict, candidate: Candidate) -> Verdict:
@@ -279,7 +299,7 @@ class _Look:
     def set_at(self, like: ModelSet, instant: float) -> Job[ModelSet | None]:
         """The same model at another instant, None where it was not there."""
         for found in (yield from self.sets(instant)):
-            if (found.layout, found.name) == (like.layout, like.name):
+            if identity(found) == identity(like):
                 return found
         return None
 

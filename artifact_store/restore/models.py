@@ -7,14 +7,14 @@ to no model are nobody's business here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from artifact_store.errors import Refused
 from artifact_store.history.instant import show
-from artifact_store.history.models import FOLDERS_AT_ONCE, Candidate, Finder, Verdict, assess
+from artifact_store.history.models import FOLDERS_AT_ONCE, Candidate, Finder, Identity, Verdict, assess, identity
 from artifact_store.history.scope import Scope
 from artifact_store.history.state import KeyState, at
 from artifact_store.history.verdict import some
@@ -22,6 +22,8 @@ from artifact_store.s3.server import Server
 
 if TYPE_CHECKING:
     from artifact_store.history.listing import History
+
+K = TypeVar("K")
 
 TOLD = 10
 """Most models that a refusal names."""
@@ -114,17 +116,35 @@ class NotWhole(Refused):
         super().__init__("\n".join(lines))
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Instants other than T. models: at which to judge them. keys: to be taken from there."""
+
+    models: Mapping[Identity, float] = field(default_factory=dict)
+    keys: Mapping[str, float] = field(default_factory=dict)
+
+    def with_earlier(self, other: Chosen) -> Chosen:
+        """Both; the earlier instant where they differ."""
+
+        def merged(one: Mapping[K, float], two: Mapping[K, float]) -> dict[K, float]:
+            both = one.keys() | two.keys()
+            return {name: min(one.get(name, float("inf")), two.get(name, float("inf"))) for name in both}
+
+        return Chosen(merged(self.models, other.models), merged(self.keys, other.keys))
+
+
 @dataclass
 class Watch:
     """Sees every key of a scope while it is planned, and judges the models whose files the restore would write.
 
-    instant_of: of a folder, "" or ending in "/". everything: each key is written, as when restoring elsewhere. all_of:
-    models of which nothing would be written are judged too.
+    chosen: models and keys that are taken from elsewhere. everything: each key is written, as when restoring elsewhere.
+    all_of: models of which nothing would be written are judged too.
     """
 
     s3: Server
     scope: Scope
-    instant_of: Callable[[str], float]
+    instant: float
+    chosen: Chosen = field(default_factory=Chosen)
     settled: bool = False
     everything: bool = False
     all_of: bool = False
@@ -158,7 +178,7 @@ class Watch:
 
     def _judge(self, folders: Sequence[Candidate]) -> None:
         jobs = (
-            assess(self.scope.bucket, folder, self.instant_of(folder.prefix), settled=self.settled)
+            assess(self.scope.bucket, folder, self.instant, settled=self.settled, chosen=self.chosen.models)
             for folder in folders
             if folder.written or self.all_of
         )
@@ -171,7 +191,7 @@ class Watch:
         finder = Finder(whole)
         found: list[Candidate] = []
         for history in whole.histories(self.s3):
-            writes = self._writes(at(history, self.instant_of(folder), settled=self.settled))
+            writes = self._writes(at(history, self.instant, settled=self.settled))
             inside = self.scope.contains(history.key)
             found += finder.see(history, written=writes and inside, left_out=writes and not inside)
         found += finder.end()
@@ -179,44 +199,31 @@ class Watch:
 
     def planned(self) -> tuple[PlannedModel, ...]:
         """What the plan remembers, in key order."""
-        models = [PlannedModel.of(verdict, self.instant_of(verdict.found.prefix)) for verdict in self.verdicts]
+        found = ((verdict, self.chosen.models.get(identity(verdict.found), self.instant)) for verdict in self.verdicts)
+        models = [PlannedModel.of(verdict, instant) for verdict, instant in found]
         return tuple(sorted(models, key=lambda model: (model.prefix, model.name, model.layout)))
 
 
 def nearest(broken: Iterable[Verdict], judged: Sequence[Verdict]) -> Chosen:
     """The instants that make these models whole, for their own files and nothing beside them. A model around one goes
     with it; models that cannot be had whole are left out. judged: all that were."""
-    instants: dict[str, float] = {}
+    instants: dict[Identity, float] = {}
     for verdict in broken:
         if verdict.before is None:
             continue
-        for around in (other.found.prefix for other in judged if verdict.found.prefix.startswith(other.found.prefix)):
-            instants[around] = min(instants.get(around, float("inf")), float(verdict.before))
+        inner = verdict.found
+        for other in (one.found for one in judged):
+            around = other.prefix != inner.prefix and inner.prefix.startswith(other.prefix)
+            if around or identity(other) == identity(inner):
+                instants[identity(other)] = min(instants.get(identity(other), float("inf")), float(verdict.before))
     keys: dict[str, float] = {}
     for verdict in judged:
         found = verdict.found
-        if found.prefix in instants:
+        if identity(found) in instants:
             missing = (missing.path for missing in found.missing)
             named = (*found.paths, *found.leftovers, *missing, *verdict.paths_before)
-            keys |= {found.prefix + path: instants[found.prefix] for path in named}
+            keys |= {found.prefix + path: instants[identity(found)] for path in named}
     return Chosen(instants, keys)
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Instants other than T. folders: in which to judge models. keys: to be taken from there."""
-
-    folders: Mapping[str, float] = field(default_factory=dict)
-    keys: Mapping[str, float] = field(default_factory=dict)
-
-    def with_earlier(self, other: Chosen) -> Chosen:
-        """Both; the earlier instant where they differ."""
-
-        def merged(one: Mapping[str, float], two: Mapping[str, float]) -> dict[str, float]:
-            both = one.keys() | two.keys()
-            return {name: min(one.get(name, float("inf")), two.get(name, float("inf"))) for name in both}
-
-        return Chosen(merged(self.folders, other.folders), merged(self.keys, other.keys))
 
 
 def folder_of(key: str) -> str:

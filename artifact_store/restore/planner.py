@@ -141,7 +141,8 @@ class _States:
         self.watch = Watch(
             s3,
             scope,
-            self._instant,
+            header.instant,
+            chosen,
             settled=header.options.settled,
             everything=everything,
             all_of=header.options.models == Wanted.NEAREST,
@@ -168,9 +169,6 @@ class _States:
             yield history, state, chosen
         if self._lock is not None and (error := self._lock.missing(locked)) is not None:
             raise error
-
-    def _instant(self, folder: str) -> float:
-        return self._chosen.folders.get(folder, self._header.instant)
 
 
 def _in_place(s3: Server, bucket: str, options: PlanOptions, states: Iterator[KeyState]) -> Iterator[Step]:

@@ -39,7 +39,8 @@ UNREACHABLE_ATTEMPTS = 3
 ANSWER_SECONDS = 60.0
 """Silence after which a request is given up and tried again."""
 FIRST_ANSWER_SECONDS = 10.0
-"""The same while nothing has ever answered: a port where something listens, but no S3, is told in half a minute."""
+"""The same while nothing has ever answered, without TLS: a port where something listens, but no S3, is told in half a
+minute. The TLS library takes up to 30 seconds to tell of a certificate it refuses."""
 COPY_SECONDS = 900.0
 """The same for a copy of up to 5 GiB and for the assembly of parts, which S3 may take minutes for."""
 READ_BYTES = 8 * 1024**2
@@ -88,7 +89,8 @@ def connect(
     in_flight: most requests at a time. rate: most requests a second. Raises UsageError or S3Error, in one line.
     """
     settings = Settings(profile, region, endpoint_url)
-    return S3(choose(settings, in_flight), in_flight=in_flight, rate=rate)
+    patience = FIRST_ANSWER_SECONDS if settings.endpoint.startswith("http://") else ANSWER_SECONDS
+    return S3(choose(settings, in_flight), in_flight=in_flight, rate=rate, first_answer=patience)
 
 
 @dataclass(slots=True)
@@ -119,8 +121,8 @@ class _Flight:
 class Pace:
     """How many requests may be in flight, how often one may start, and whether to try again: learnt from answers."""
 
-    def __init__(self, most: int, rate: float | None) -> None:
-        self.most = most
+    def __init__(self, most: int, rate: float | None, first_answer: float) -> None:
+        self.most, self.first_answer = most, first_answer
         self.pause = 1 / rate if rate else 0.0
         self.next_send = 0.0
         self._limit = float(most)
@@ -154,10 +156,17 @@ class Pace:
 class S3:
     """See the module. Use as a context manager, or close it."""
 
-    def __init__(self, transport: Transport, *, in_flight: int = 64, rate: float | None = None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        in_flight: int = 64,
+        rate: float | None = None,
+        first_answer: float = ANSWER_SECONDS,
+    ) -> None:
         self.stats = Stats()
         self._transport = transport
-        self._pace = Pace(in_flight, rate)
+        self._pace = Pace(in_flight, rate, first_answer)
 
     def __enter__(self) -> S3:
         return self
@@ -313,7 +322,7 @@ class _Run(Generic[R]):
         """Seconds to wait for the answer."""
         if isinstance(operation, SLOW):
             return COPY_SECONDS
-        return ANSWER_SECONDS if self._pace.answered else min(ANSWER_SECONDS, FIRST_ANSWER_SECONDS)
+        return ANSWER_SECONDS if self._pace.answered else min(ANSWER_SECONDS, self._pace.first_answer)
 
     def _receive(self) -> None:
         """Wait for one answer, or until something else is due."""

@@ -242,7 +242,8 @@ def _failure(error: Exception, place: Place) -> S3Error:
         return S3Error(text, code="Unreachable")
     if "THROUGHPUT" in words:
         # awscrt's own watch over a connection on which nothing moves.
-        return S3Error(f"{where} stopped sending in the middle", code="TimedOut")
+        text = f"{where} took the connection, but nothing moves on it; look at --endpoint-url and the network"
+        return S3Error(text, code="TimedOut")
     if "TIMEOUT" in words or "Timeout" in words:
         return S3Error(f"{where} did not answer in time: {said}", code="TimedOut")
     if "CANCEL" in words:

@@ -47,7 +47,7 @@ def test_without_a_pulumi_command_the_monitor_deploys_and_the_result_says_so(
 ) -> None:
     monkeypatch.setattr(deploy, "command", lambda project: None)
     with deploy.deployed(PROJECT, "dev", cloud) as result:
-        assert result.by == "in-process monitor"
+        assert result.by == "the in-process monitor"
         assert result.outputs["bucketArn"] == f"arn:aws:s3:::{result.outputs['bucket']}"
 
 

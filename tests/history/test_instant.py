@@ -144,6 +144,10 @@ def test_a_zone_is_asked_for_in_any_year(zone):
             "2026-05-04T13:30:00.250Z",
             "time '2026-05-04T13:30:00.250Z' has a fraction, but S3 counts whole seconds; leave .250 out",
         ),
+        (
+            "2026-05-04T13:30:00+25:00",
+            f"time '2026-05-04T13:30:00+25:00': no zone is +25:00 off; {FORMS}",
+        ),
         ("2026-02-30T00:00:00Z", f"time '2026-02-30T00:00:00Z': day is out of range for month; {FORMS}"),
         (
             "@1777901400000",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zipfile import ZipFile
 
 import pytest
 from hypothesis import given, settings
@@ -109,6 +111,23 @@ def test_files_beside_a_model_stay_at_t_where_the_model_is_taken_from_before(mod
     model.s3.put(PREFIX + "billing.csv", b"now", time=T0 + 40_000)
     assert apply(model.s3, plan(model.s3, tmp_path, BROKEN, "nearest"), options=SMALL).complete
     assert shown(model.s3) == {**saved(3, 1), "billing.csv": b"at T", "new-at-T.csv": b"new"}
+
+
+def test_of_several_models_in_a_folder_only_the_broken_one_is_taken_from_before(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    for epoch in (1, 2):
+        s3.put(f"ck/epoch={epoch}.ckpt", b"PK", time=T0 + epoch)
+    archive = BytesIO()
+    with ZipFile(archive, "w") as file:
+        file.writestr("archive/data.pkl", b"1")
+    for epoch in (1, 2, 3):
+        s3.put(f"ck/epoch={epoch}.ckpt", archive.getvalue(), time=T0 + 10_000 * epoch)
+    s3.put("ck/epoch=1.ckpt", b"", time=T0 + 40_000)
+    s3.clock = LATER
+    s3.put("ck/epoch=2.ckpt", b"now", time=LATER - 5)
+    assert apply(s3, plan(s3, tmp_path, T0 + 50_000, "nearest"), options=SMALL).complete
+    assert set(shown(s3, "ck/").values()) == {archive.getvalue()}
+    assert len(shown(s3, "ck/")) == 3
 
 
 def test_a_model_that_is_broken_now_as_it_was_at_t_is_brought_back_where_the_nearest_is_asked_for(

@@ -170,13 +170,13 @@ def test_a_server_that_says_nothing_is_given_up(
 
 
 def test_a_server_that_never_said_anything_is_given_up_sooner_and_told_as_such(
-    bucket: str, faulty: S3, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+    bucket: str, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "FIRST_ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(client_module, "UNREACHABLE_ATTEMPTS", 1)
     proxy.choose = lambda _: Delay(60)
-    with pytest.raises(S3Error) as caught:
-        faulty.call(op.GetBucketVersioning(bucket))
+    with connect(endpoint_url=proxy.endpoint) as s3, pytest.raises(S3Error) as caught:
+        s3.call(op.GetBucketVersioning(bucket))
     assert (caught.value.code, len(proxy.seen)) == ("TimedOut", 1)
     assert re.fullmatch(
         rf"GetBucketVersioning s3://{bucket}/: no answer in \d s, and to nothing else before: look at --endpoint-url, "
