@@ -40,18 +40,21 @@ def main() -> int:
 
     def interrupt(*_: object) -> None:
         interrupted.set()
+        # What is cut off in the middle may end in errors of its own, which only hide the reason.
+        threading.excepthook = lambda _: None
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, interrupt)
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         return told()
     except (KeyboardInterrupt, Exception):
-        # What is cut off in the middle may end in errors of its own, which only hide the reason.
         if not interrupted.is_set():
             raise
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         say("interrupted: what the demo made is gone with its embedded AWS", "yellow")
         return 130
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def told() -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import threading
 
 import pytest
 
@@ -52,6 +54,36 @@ def test_the_demo_fails_where_a_command_ends_badly(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(demo, "command", badly)
     assert demo.main() == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_an_interrupted_demo_says_so_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: type[BaseException]
+) -> None:
+    """RuntimeError: what was cut off may end in errors of its own."""
+
+    def cut_off() -> int:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise error from None
+        return 0
+
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(demo, "told", cut_off)
+    assert demo.main() == 130
+    assert capfd.readouterr() == ("", "interrupted: what the demo made is gone with its embedded AWS\n")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_error_that_no_interrupt_came_before_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> int:
+        raise RuntimeError
+
+    monkeypatch.setattr(demo, "told", fail)
+    with pytest.raises(RuntimeError):
+        demo.main()
 
 
 @pytest.fixture(scope="module")
