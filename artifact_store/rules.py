@@ -155,7 +155,8 @@ def continuous_interval(days: int | None, expression: str, field: str) -> Iterat
     gap = cron.longest_gap(cron.parse(expression))
     if days is not None and gap is not None and 1 <= days <= LONGEST_CONTINUOUS and timedelta(days=days) <= gap:
         apart = f"{gap.days} days" if gap.days > 1 else f"{gap.total_seconds() / 3600:.0f} h"
-        text = f"{expression} fires up to {apart} apart: what is kept {days} days would expire in between"
+        kept = "1 day" if days == 1 else f"{days} days"
+        text = f"{expression} fires up to {apart} apart: what is kept {kept} would expire in between"
         yield _error("P5", field, f"{text}; let it fire more often")
 
 

@@ -393,7 +393,7 @@ def test_a_stack_name_with_a_dot_is_refused_for_the_dot() -> None:
 def test_a_continuous_backup_of_a_day_needs_more_than_a_daily_schedule() -> None:
     raw = {**REGION, "retention": {"pointInTimeDays": 1}}
     assert faults(raw) == [
-        "schedule.continuous: cron(0 12 ? * * *) fires up to 24 h apart: what is kept 1 days would expire in between; let "
+        "schedule.continuous: cron(0 12 ? * * *) fires up to 24 h apart: what is kept 1 day would expire in between; let "
         "it fire more often"
     ]
     twice = {**raw, "schedule": {"continuous": "cron(0 0/12 ? * * *)"}}
