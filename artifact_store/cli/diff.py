@@ -99,7 +99,7 @@ def diff(
     else:
         say(f"no difference: a restore of {where} would change nothing ({same})")
     if rewritten:
-        say(f"  {number(rewritten, 'key')} {REWRITTEN}")
+        say(f"  {rewritten:,} {REWRITTEN}")
     if signs["="]:
         say(f"  {number(signs['='], 'key')} of them may not have been visible at T (see --settled)", "yellow")
     return 1 if different and exit_code else 0

@@ -1,7 +1,7 @@
 """The command line: which commands there are, exit codes, and one line for every error.
 
-Owns no decision. Exit codes: 0 done, 1 differences (`diff --exit-code`), 2 usage, 3 some keys failed, 4 refused,
-130 interrupted. What is slow to load is loaded by the command that needs it.
+Owns no decision. Exit codes: 0 done, 1 differences (`diff --exit-code`), 2 usage, 3 not all is done or proved, 4
+refused, 130 interrupted. What is slow to load is loaded by the command that needs it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ app = typer.Typer(
     name=NAME,
     help="Point-in-time restore for AI model artifacts on S3.",
     epilog="T is 2026-05-04T13:30:00Z, @1777901400 or an age such as 90m, 2h, 7d; what was written at T existed at T. "
-    "Exit codes: 0 done, 1 differences (diff --exit-code), 2 usage, 3 some keys failed, 4 refused.",
+    "Exit codes: 0 done, 1 differences (diff --exit-code), 2 usage, 3 not all is done or proved, 4 refused, 130 "
+    "interrupted.",
     add_completion=False,
     pretty_exceptions_enable=False,
     # Plain help: it pipes, and spares loading rich.

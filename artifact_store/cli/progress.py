@@ -73,7 +73,9 @@ def told(state: Progress, seconds: float) -> str:
 def rate(keys: int, copied: int, seconds: float) -> str:
     """In bytes where there are any, else in keys."""
     per = max(seconds, 0.001)
-    return f"{size(int(copied / per))}/s" if copied else f"{int(keys / per):,} keys/s"
+    if copied:
+        return f"{size(int(copied / per))}/s"
+    return f"{int(keys / per):,} keys/s" if keys >= per or not keys else f"{keys / per:.1f} keys/s"
 
 
 def _console() -> Console:

@@ -19,7 +19,6 @@ WARNINGS = {
     "replaced": "written without versioning after T: what was there before may be lost",
 }
 REWRITTEN = "of them rewritten since with the same content; metadata and tags are not compared"
-
 THERE_ALREADY = "of them there already with the same content; metadata and tags are not compared"
 
 
@@ -36,14 +35,11 @@ def explain(plan: Plan) -> None:
         (counts[Action.UNDELETE], "undelete", "removing their delete markers for good, which rewrites history"),
         (counts[Action.DELETE], "hide", "with a delete marker: not there at T"),
         (counts[Action.THAW], "thaw", f"{size(summary.thaw_bytes)} in an archive class, to be made readable first"),
-        (counts[Action.KEEP], "keep", "as they are"),
+        (counts[Action.KEEP], "keep", _kept(header, counts[Action.KEEP], summary.same_content)),
     )
     for count, word, note in lines:
         if count:
             say(f"  {word:<9}{number(count, 'key'):>14}  {note}")
-    if summary.same_content:
-        same = THERE_ALREADY if str(header.destination) else REWRITTEN
-        say(f"  {'':<9}{number(summary.same_content, 'key'):>14}  {same}")
     if summary.changes:
         say(f"  {'cost':<9}{number(summary.requests, 'request'):>14}  {size(summary.added_bytes)} of storage added")
     if summary.overwritten:
@@ -60,7 +56,15 @@ def explain(plan: Plan) -> None:
         if flag.value in WARNINGS:
             say(f"  warning: {number(count, 'key')} {WARNINGS[flag.value]}: {names}{more}", "yellow")
         else:
-            say(f"  note: {number(count, 'key')} changed within a second of T: {names}{more}")
+            near = f"{number(count, 'key')} changed within a second of T; a T one second off differs"
+            say(f"  note: {near}: {names}{more}")
+
+
+def _kept(header: Header, count: int, same_content: int) -> str:
+    told = "as it is" if count == 1 else "as they are"
+    if same_content:
+        told += f"; {same_content:,} {THERE_ALREADY if str(header.destination) else REWRITTEN}"
+    return told
 
 
 def _models(header: Header) -> None:

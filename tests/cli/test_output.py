@@ -130,4 +130,9 @@ def test_nothing_is_guessed_from_the_first_second():
 
 
 def test_what_copies_no_bytes_is_told_in_keys():
-    assert (rate(100, 0, 2), rate(100, 2**20, 2), rate(0, 0, 0)) == ("50 keys/s", "512 KiB/s", "0 keys/s")
+    assert (rate(100, 0, 2), rate(100, 2**20, 2), rate(0, 0, 0), rate(1, 0, 4)) == (
+        "50 keys/s",
+        "512 KiB/s",
+        "0 keys/s",
+        "0.2 keys/s",
+    )

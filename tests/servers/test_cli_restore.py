@@ -64,10 +64,10 @@ def test_a_model_comes_back_to_the_byte_and_nothing_is_lost(run, story, state):
         f"{story.address} to {BEFORE}",
         "  copy             2 keys  3.9 KiB, bringing back what was there",
         "  hide              1 key  with a delete marker: not there at T",
-        "  keep              1 key  as they are",
+        "  keep              1 key  as it is",
         "  cost         7 requests  3.9 KiB of storage added",
         "  2 keys current now (1.5 KiB) stay as older versions: nothing is lost",
-        f"  note: 1 key changed within a second of T: {SHARD.format(1)}",
+        f"  note: 1 key changed within a second of T; a T one second off differs: {SHARD.format(1)}",
     ]
     assert told[7] == f"plan and journal: {plan}"
     assert re.fullmatch(r"wrote 3 keys, 3\.9 KiB in .*", told[8])
