@@ -59,10 +59,9 @@ def main() -> int:
 
 def told() -> int:
     """The story itself."""
-    head("An AWS on this machine")
     with EmbeddedAws() as aws, tempfile.TemporaryDirectory(prefix="artifact-store-demo-") as state:
+        head(f"The store: `pulumi up` of stack {STACK}, on an AWS of its own")
         tell(f"   {aws.endpoint}, played by moto: no account, no credentials, nothing leaves this machine")
-        head(f"The store: `pulumi up` of stack {STACK}")
         began = time.monotonic()
         with deployed(PROJECT, STACK, aws) as store:
             took = time.monotonic() - began
@@ -86,8 +85,8 @@ def story(bucket: str) -> bool:
     head("A good model")
     files = classifier.stored(classifier.train(seed=1))
     push.write(files)
-    for name, data in files.items():
-        tell(f"   {name:36}{readable(len(data)):>9}  sha256 {digest(data)[:12]}")
+    total = readable(sum(map(len, files.values())))
+    tell(f"   {classifier.SHARDS} shards (*.safetensors), index and config: {len(files)} files, {total}")
     before = show(files)
     good = next_second()
 
@@ -197,7 +196,6 @@ def digest(data: bytes) -> str:
 
 def head(text: str) -> None:
     """The next chapter's title."""
-    sys.stdout.write("\n")
     tell(paint(text, "cyan", sys.stdout))
     sys.stdout.flush()
 
