@@ -60,7 +60,7 @@ class Recorder(mocks.MockMonitor, mocks.Mocks):
         self.outputs: dict[str, Any] = {}
         self.completed: set[str] = set()
 
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's name
+    def RegisterResource(self, request: Any) -> Any:
         if request.type != "pulumi:pulumi:Stack":
             secrets: set[str] = set()
             raw = json_format.MessageToDict(request.object)
@@ -77,7 +77,7 @@ class Recorder(mocks.MockMonitor, mocks.Mocks):
             )
         return super().RegisterResource(request)
 
-    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the engine's name
+    def RegisterResourceOutputs(self, request: Any) -> Any:
         name = request.urn.split("::")[-1]
         self.completed.add(name)
         if "pulumi:pulumi:Stack" in request.urn:
@@ -146,7 +146,7 @@ def record(
     logger.setLevel(logging.DEBUG)
     pulumi.runtime.set_all_config(values or {}, secrets or [])
     mocks.set_mocks(recorder, project="artifact-store", stack=stack, preview=False, logger=logger, monitor=recorder)
-    settings.set_root_resource(None)  # type: ignore[arg-type]
+    settings.set_root_resource(None)
     try:
         loop.run_until_complete(run_in_stack(lambda: program() and None))
     finally:

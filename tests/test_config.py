@@ -338,7 +338,7 @@ def test_a_second_region_needs_a_snapshot_to_copy() -> None:
 
 
 class TestComplianceLock:
-    lock = {"mode": "compliance", "minDays": 7, "maxDays": 2555, "coolingOffDays": 14, "confirm": "artifact-store-prod"}  # noqa: RUF012
+    lock = {"mode": "compliance", "minDays": 7, "maxDays": 2555, "coolingOffDays": 14, "confirm": "artifact-store-prod"}  # noqa: RUF012 - read by each test, changed by none
 
     def test_is_accepted_with_the_vaults_name_typed(self) -> None:
         assert stack.check(with_("vault.lock", self.lock), "prod")[0].vault.lock == design.Lock(

@@ -17,7 +17,7 @@ SLOW = ("pulumi", "pulumi_aws", "boto3", "botocore", "awscrt", "pydantic", "rich
 def pins(name: str) -> dict[str, str]:
     lines = (PROJECT / name).read_text(encoding="utf-8").splitlines()
     wanted = [line for line in lines if line and not line.startswith(("#", "-"))]
-    found = dict(re.fullmatch(r"([\w.-]+)(?:\[\w+\])?==([\w.]+)", line).groups() for line in wanted)  # type: ignore[union-attr]
+    found = dict(re.fullmatch(r"([\w.-]+)(?:\[\w+\])?==([\w.]+)", line).groups() for line in wanted)
     assert len(found) == len(wanted)
     return found
 

@@ -66,12 +66,12 @@ def test_the_config_reference_names_every_key_with_its_default() -> None:
 
 def test_every_command_is_told_and_no_other() -> None:
     told = {word for row in table("## The commands") for word in re.findall(r"`([a-z]+) ", row[0] + " ")}
-    assert sorted(told) == sorted(get_command(app).list_commands(None))  # type: ignore[attr-defined,arg-type]
+    assert sorted(told) == sorted(get_command(app).list_commands(None))
 
 
 def test_every_option_of_a_restore_is_told_and_no_other() -> None:
     told = {option for row in table("**Options of a restore**") for option in re.findall(r"--[a-z-]+", row[0])}
-    command: Any = get_command(app).get_command(None, "restore")  # type: ignore[attr-defined,arg-type]
+    command: Any = get_command(app).get_command(None, "restore")
     known = {name for parameter in command.params for name in parameter.opts if name.startswith("--")}
     assert told == known - {"--at", "--json", "--profile", "--region", "--endpoint-url", "--help"}
 
@@ -79,7 +79,7 @@ def test_every_option_of_a_restore_is_told_and_no_other() -> None:
 def test_the_exit_codes_are_those_of_the_errors() -> None:
     told = {int(row[0]) for row in table("| exit code") if row[0].isdigit()}
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-    assert told == {kind.exit_code for kind in kinds} | {0, 1, 130}  # type: ignore[attr-defined]
+    assert told == {kind.exit_code for kind in kinds} | {0, 1, 130}
 
 
 def test_the_config_shown_is_the_file_itself() -> None:

@@ -86,7 +86,7 @@ def install() -> None:
     _tell_eventbridge()
     _play_https()
     # moto 5.2 frees the memory of a key's last entry, and forgets that it may be a delete marker.
-    FakeDeleteMarker.dispose = lambda self, garbage=False: None  # type: ignore[attr-defined]
+    FakeDeleteMarker.dispose = lambda self, garbage=False: None  # type: ignore[attr-defined]  # moto is mended in place
 
 
 def _method(function: Callable[[Shelf, Params], Params | None]) -> Callable[[BackupResponse], Any]:
@@ -342,7 +342,7 @@ def _free_names_of_deleted_plans() -> None:
             del self.plans[plan_id]
         return inner(self, **arguments)
 
-    BackupBackend.create_backup_plan = create_backup_plan  # type: ignore[assignment, method-assign]
+    BackupBackend.create_backup_plan = create_backup_plan  # type: ignore[assignment, method-assign]  # moto is mended in place
 
 
 def _tell_eventbridge() -> None:
@@ -356,7 +356,7 @@ def _tell_eventbridge() -> None:
         self.data["Action"] = "GetBucketNotificationConfiguration"
         return self.serialized(ActionResult({"EventBridgeConfiguration": {}}))
 
-    S3Response.get_bucket_notification = get_bucket_notification  # type: ignore[method-assign]
+    S3Response.get_bucket_notification = get_bucket_notification  # type: ignore[method-assign]  # moto is mended in place
 
 
 PLAIN_HTTP = {"Bool": {"aws:SecureTransport": "false"}}
@@ -374,7 +374,7 @@ def _play_https() -> None:
         holding = [s for s in _listed(policy["Statement"]) if s.get("Condition") != PLAIN_HTTP]
         return IAMPolicy(json.dumps({**policy, "Statement": holding})).is_action_permitted(action, resource)
 
-    FakeBucket.get_permission = get_permission  # type: ignore[method-assign]
+    FakeBucket.get_permission = get_permission  # type: ignore[method-assign]  # moto is mended in place
 
 
 def _listed(value: Any) -> list[Any]:

@@ -57,7 +57,7 @@ class Monitor(mocks.MockMonitor, mocks.Mocks):
     def RegisterResourceOutputs(self, request: Any) -> Any:
         if "::pulumi:pulumi:Stack::" in request.urn:
             self.outputs = unwrapped(json_format.MessageToDict(request.outputs))
-        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]  # pulumi has no types here
 
 
 def run(project: Path, stack: str, aws: EmbeddedAws) -> tuple[Props, int]:

@@ -89,7 +89,7 @@ class CrtTransport:
             elif status_code and error_headers is not None:
                 done(Reply(status_code, _lower(error_headers), error_body or b""))
             elif getattr(error, "name", "") in SWALLOWED:
-                done(_unswallowed(*SWALLOWED[error.name]))  # type: ignore[attr-defined]
+                done(_unswallowed(*SWALLOWED[error.name]))  # type: ignore[attr-defined]  # seen by getattr
             else:
                 done(_failure(error, place))
 
@@ -101,7 +101,7 @@ class CrtTransport:
             on_body=on_body,
             on_done=on_done,
         )
-        return started.cancel  # type: ignore[no-any-return]
+        return started.cancel  # type: ignore[no-any-return]  # awscrt has no types
 
     def close(self) -> None:
         self._clients.clear()

@@ -76,7 +76,7 @@ def test_an_endpoint_on_another_machine_is_refused(aws: EmbeddedAws, tmp_path: P
     elsewhere = Elsewhere({**aws.environment, "AWS_ENDPOINT_URL": "http://192.0.2.1:5000"})
     said = r"only on this machine, but the endpoint is http://192\.0\.2\.1:5000"
     with (
-        deploy.engine(made, "dev", elsewhere) as stack,  # type: ignore[arg-type]
+        deploy.engine(made, "dev", elsewhere) as stack,
         pytest.raises(CommandError, match=said),
     ):
         stack.up()

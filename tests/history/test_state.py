@@ -10,7 +10,7 @@ from artifact_store.s3.operations import Entry
 
 
 def version(name: str, second: float, *, latest: bool = False, etag: str = "e", **more: object) -> Entry:
-    return Entry("k", name, second, latest, etag=etag, size=1, **more)  # type: ignore[arg-type]
+    return Entry("k", name, second, latest, etag=etag, size=1, **more)
 
 
 def marker(name: str, second: float, *, latest: bool = False) -> Entry:

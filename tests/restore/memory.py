@@ -285,10 +285,10 @@ class MemoryS3:
             raise s3_error(412, "PreconditionFailed")
         return stored
 
-    def _GetBucketVersioning(self, bucket: BucketModel, _: op.GetBucketVersioning) -> op.BucketVersioning:  # noqa: N802
+    def _GetBucketVersioning(self, bucket: BucketModel, _: op.GetBucketVersioning) -> op.BucketVersioning:
         return op.BucketVersioning(bucket.status, float(self.clock))
 
-    def _ListVersions(self, bucket: BucketModel, ask: op.ListVersions) -> op.VersionPage:  # noqa: N802
+    def _ListVersions(self, bucket: BucketModel, ask: op.ListVersions) -> op.VersionPage:
         found: list[op.Entry] = []
         prefixes: list[str] = []
         next_key = next_version = ""
@@ -327,7 +327,7 @@ class MemoryS3:
         ids = [stored.entry.version_id for stored in bucket.keys[entry.key]]
         return ids.index(entry.version_id) > ids.index(ask.version_id_marker)
 
-    def _HeadObject(self, bucket: BucketModel, ask: op.HeadObject) -> op.ObjectHead:  # noqa: N802
+    def _HeadObject(self, bucket: BucketModel, ask: op.HeadObject) -> op.ObjectHead:
         stored = self._version(bucket, ask.key, ask.version_id)
         sizes = stored.part_sizes or [stored.entry.size]
         if ask.part_number > len(sizes):
@@ -347,7 +347,7 @@ class MemoryS3:
             encryption=stored.encryption,
         )
 
-    def _GetObject(self, bucket: BucketModel, ask: op.GetObject) -> op.ObjectBody:  # noqa: N802
+    def _GetObject(self, bucket: BucketModel, ask: op.GetObject) -> op.ObjectBody:
         stored = self._readable(self._version(bucket, ask.key, ask.version_id))
         if ask.if_match not in ("", stored.entry.etag):
             raise s3_error(412, "PreconditionFailed")
@@ -357,10 +357,10 @@ class MemoryS3:
         head = self._HeadObject(bucket, op.HeadObject(ask.bucket, ask.key, ask.version_id))
         return op.ObjectBody(head, stored.data[ask.first or 0 : last + 1])
 
-    def _GetObjectTagging(self, bucket: BucketModel, ask: op.GetObjectTagging) -> op.Tags:  # noqa: N802
+    def _GetObjectTagging(self, bucket: BucketModel, ask: op.GetObjectTagging) -> op.Tags:
         return op.Tags(self._version(bucket, ask.key, ask.version_id).tags)
 
-    def _CopyObject(self, bucket: BucketModel, ask: op.CopyObject) -> op.Written:  # noqa: N802
+    def _CopyObject(self, bucket: BucketModel, ask: op.CopyObject) -> op.Written:
         source = self._source(ask)
         self._check(bucket, ask)
         return self._write(
@@ -373,13 +373,13 @@ class MemoryS3:
             storage_class=ask.storage_class,
         )
 
-    def _DeleteObjects(self, bucket: BucketModel, ask: op.DeleteObjects) -> op.DeleteResult:  # noqa: N802
+    def _DeleteObjects(self, bucket: BucketModel, ask: op.DeleteObjects) -> op.DeleteResult:
         assert len(ask.keys) <= 1000
         if any(self.refused(line.key) for line in ask.keys):
             raise s3_error(400, "MalformedXML")
         return op.DeleteResult(tuple(self._delete_line(bucket, line) for line in ask.keys))
 
-    def _DeleteObject(self, bucket: BucketModel, ask: op.DeleteObject) -> op.Deleted:  # noqa: N802
+    def _DeleteObject(self, bucket: BucketModel, ask: op.DeleteObject) -> op.Deleted:
         if ask.version_id:
             self._delete_line(bucket, op.DeleteKey(ask.key, ask.version_id))
             return op.Deleted(ask.version_id)
@@ -398,9 +398,7 @@ class MemoryS3:
             return op.DeletedKey(line.key, error_code="PreconditionFailed")
         return op.DeletedKey(line.key, marker_version_id=self._marker(bucket, line.key).version_id)
 
-    def _CreateMultipartUpload(  # noqa: N802
-        self, _: BucketModel, ask: op.CreateMultipartUpload
-    ) -> op.MultipartUpload:
+    def _CreateMultipartUpload(self, _: BucketModel, ask: op.CreateMultipartUpload) -> op.MultipartUpload:
         self.serial += 1
         upload_id = f"u{self.serial}"
         self.uploads[upload_id] = Upload(ask.bucket, ask.key, self.clock, ask)
@@ -411,15 +409,13 @@ class MemoryS3:
             raise s3_error(404, "NoSuchUpload")
         return self.uploads[upload_id]
 
-    def _UploadPartCopy(self, _: BucketModel, ask: op.UploadPartCopy) -> op.Written:  # noqa: N802
+    def _UploadPartCopy(self, _: BucketModel, ask: op.UploadPartCopy) -> op.Written:
         upload = self._upload(ask.upload_id)
         part = self._source(ask).data[ask.first : ask.last + 1]
         upload.parts[ask.part_number] = part
         return op.Written(md5(part) + ("" if self.part_etags and not self.buckets[upload.bucket].kms else "-2"))
 
-    def _CompleteMultipartUpload(  # noqa: N802
-        self, bucket: BucketModel, ask: op.CompleteMultipartUpload
-    ) -> op.Written:
+    def _CompleteMultipartUpload(self, bucket: BucketModel, ask: op.CompleteMultipartUpload) -> op.Written:
         upload = self._upload(ask.upload_id)
         self._check(bucket, ask)
         assert upload.create is not None
@@ -438,12 +434,12 @@ class MemoryS3:
             storage_class=upload.create.storage_class,
         )
 
-    def _AbortMultipartUpload(self, _: BucketModel, ask: op.AbortMultipartUpload) -> op.Aborted:  # noqa: N802
+    def _AbortMultipartUpload(self, _: BucketModel, ask: op.AbortMultipartUpload) -> op.Aborted:
         self._upload(ask.upload_id)
         del self.uploads[ask.upload_id]
         return op.Aborted()
 
-    def _RestoreObject(self, bucket: BucketModel, ask: op.RestoreObject) -> op.RestoreStarted:  # noqa: N802
+    def _RestoreObject(self, bucket: BucketModel, ask: op.RestoreObject) -> op.RestoreStarted:
         entries = bucket.keys[ask.key]
         for i, stored in enumerate(entries):
             if stored.entry.version_id == ask.version_id:

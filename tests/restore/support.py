@@ -26,13 +26,13 @@ def plan(
 ) -> Plan:
     """A plan to `second` seconds after NOW, in a file of its own."""
     path = folder / f"plan-{len(list(folder.iterdir()))}"
-    chosen = PlanOptions(**options)  # type: ignore[arg-type]
+    chosen = PlanOptions(**options)
     return make_plan(s3, parse_scope(address), float(NOW + second), path, options=chosen, destination=to)
 
 
 def restore(s3: MemoryS3, folder: Path, **arguments: object) -> Report:
     """Plan, apply and verify; everything must succeed."""
-    made = plan(s3, folder, **arguments)  # type: ignore[arg-type]
+    made = plan(s3, folder, **arguments)
     report = apply(s3, made, options=SMALL)
     assert report.complete, report
     assert verify(s3, made, deep=True).wrong == ()

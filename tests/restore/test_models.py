@@ -156,8 +156,8 @@ def test_a_part_of_a_model_is_not_brought_back_alone(
     model: Model, tmp_path: Path, address: str, options: dict[str, tuple[str, ...]]
 ) -> None:
     with pytest.raises(NotWhole, match="would be left out, and the model would be of two saves"):
-        make_plan(model.s3, parse_scope(address), T0 + 5000, tmp_path / "p", options=PlanOptions(**options))  # type: ignore[arg-type]
-    chosen = PlanOptions(models="as-is", **options)  # type: ignore[arg-type]
+        make_plan(model.s3, parse_scope(address), T0 + 5000, tmp_path / "p", options=PlanOptions(**options))
+    chosen = PlanOptions(models="as-is", **options)
     assert make_plan(model.s3, parse_scope(address), T0 + 5000, tmp_path / "p", options=chosen).summary.changes
 
 

@@ -16,7 +16,7 @@ from tests.restore.support import later, plan, restore
 
 
 def reasons(s3: MemoryS3, folder: Path, **options: object) -> dict[str, tuple[Action, Reason]]:
-    return {step.key: (step.action, step.reason) for step in plan(s3, folder, **options).steps()}  # type: ignore[arg-type]
+    return {step.key: (step.action, step.reason) for step in plan(s3, folder, **options).steps()}
 
 
 def changed(one: bytes = b"old", two: bytes = b"new") -> MemoryS3:

@@ -34,7 +34,7 @@ def entries(encoded: bool) -> st.SearchStrategy[list[op.Entry]]:
     def make(key: str, marker: bool, **more: object) -> op.Entry:
         if marker:
             more.update(etag="", size=0, storage_class="STANDARD", restored=False)
-        return op.Entry(key=key, is_marker=marker, **more)  # type: ignore[arg-type]
+        return op.Entry(key=key, is_marker=marker, **more)
 
     entry = st.builds(
         make,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
+from artifact_store.cli import main
 from artifact_store.s3.client import S3, connect
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.seaweed import ACCESS_KEY, SECRET_KEY, seaweed
@@ -99,6 +100,19 @@ def s3(server: Server) -> Iterator[S3]:
 def bucket(server: Server) -> str:
     """A new versioned bucket."""
     return new_bucket(server)
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """(exit code, stdout, stderr) of a command run in this process, on the server of the file's own `story`."""
+    endpoint = request.getfixturevalue("story").server.endpoint
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = main.run([*map(str, arguments), "--endpoint-url", endpoint])
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import pytest
 import time_machine
 
-from artifact_store.cli import main
 from tests.servers.conftest import new_bucket
 from tests.servers.story import STORED, Story
 
@@ -22,16 +21,6 @@ def state(monkeypatch, tmp_path):
 @pytest.fixture
 def story(moto):
     return Story(moto, new_bucket(moto))
-
-
-@pytest.fixture
-def run(story, capsys):
-    def run(*arguments):
-        code = main.run([*map(str, arguments), "--endpoint-url", story.server.endpoint])
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
 
 
 @pytest.fixture

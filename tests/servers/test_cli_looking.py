@@ -34,20 +34,6 @@ def story(moto):
     return spoiled_model(moto)
 
 
-@pytest.fixture
-def run(story, capsys):
-    """(exit code, stdout, stderr) of a command run in this process; fails if it wrote anything to the bucket."""
-    before = story.everything()
-
-    def run(*arguments):
-        code = main.run([*arguments, "--endpoint-url", story.server.endpoint])
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    yield run
-    assert story.everything() == before
-
-
 def lines(text):
     return [json.loads(line) for line in text.splitlines()]
 

@@ -52,16 +52,6 @@ def state(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def run(story, capsys):
-    def run(*arguments):
-        code = main.run([*map(str, arguments), "--endpoint-url", story.server.endpoint])
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
-
-
-@pytest.fixture
 def address(story):
     return f"s3://{story.bucket}/llama"
 

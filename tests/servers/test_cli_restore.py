@@ -12,7 +12,6 @@ import time
 import pytest
 import time_machine
 
-from artifact_store.cli import main
 from tests.cli.terminal import COMMAND, on_terminal, piped
 from tests.servers.conftest import new_bucket
 from tests.servers.fault_proxy import Delay, FaultProxy, Reset, Status, Truncate
@@ -36,18 +35,6 @@ def state(monkeypatch, tmp_path):
     """Where restores keep their plans."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return tmp_path / "state" / "artifact-store"
-
-
-@pytest.fixture
-def run(story, capsys):
-    """(exit code, stdout, stderr) of a command run in this process."""
-
-    def run(*arguments):
-        code = main.run([*map(str, arguments), "--endpoint-url", story.server.endpoint])
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
 
 
 def model(story):

@@ -42,7 +42,7 @@ def planned(world: World, s3: S3, tmp_path: Path) -> Callable[..., Plan]:
     """Plans the restore of a prefix to T."""
 
     def plan(prefix: str, *, to: Destination = IN_PLACE, name: str = "plan", **options: object) -> Plan:
-        chosen = PlanOptions(**options)  # type: ignore[arg-type]
+        chosen = PlanOptions(**options)
         scope = Scope(world.bucket, prefix)
         return make_plan(s3, scope, world.instant, tmp_path / name, options=chosen, destination=to)
 

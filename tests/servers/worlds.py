@@ -149,13 +149,13 @@ class World:
         }
 
     def upload(self, key: str, parts: list[bytes], **more: object) -> str:
-        create = self.boto.create_multipart_upload(Bucket=self.bucket, Key=key, **more)  # type: ignore[arg-type]
+        create = self.boto.create_multipart_upload(Bucket=self.bucket, Key=key, **more)
         name = {"Bucket": self.bucket, "Key": key, "UploadId": create["UploadId"]}
         etags = [
-            {"PartNumber": n, "ETag": self.boto.upload_part(**name, PartNumber=n, Body=part)["ETag"]}  # type: ignore[arg-type]
+            {"PartNumber": n, "ETag": self.boto.upload_part(**name, PartNumber=n, Body=part)["ETag"]}
             for n, part in enumerate(parts, 1)
         ]
-        return self.boto.complete_multipart_upload(**name, MultipartUpload={"Parts": etags})["VersionId"]  # type: ignore[arg-type]
+        return self.boto.complete_multipart_upload(**name, MultipartUpload={"Parts": etags})["VersionId"]
 
     def _before(self, events: dict[str, list[bytes | None]]) -> None:
         self._perform(events)
@@ -164,7 +164,7 @@ class World:
                 self.expected[key] = found[-1]
 
     def _upload_before(self) -> None:
-        self.boto.put_object(Bucket=self.bucket, Key="props/one", Body=b"one", Tagging=TAGS, **PROPERTIES)  # type: ignore[arg-type]
+        self.boto.put_object(Bucket=self.bucket, Key="props/one", Body=b"one", Tagging=TAGS, **PROPERTIES)
         self.upload("props/parts", LARGE_PARTS, Tagging=TAGS, **PROPERTIES)
         self.upload("multi/model", PARTS)
         for key in CUT_OFF:
