@@ -19,6 +19,8 @@ WARNINGS = {
     "replaced": "written without versioning after T: what was there before may be lost",
 }
 REWRITTEN = "of them rewritten since with the same content; metadata and tags are not compared"
+WARNED = 8
+"""Most warnings of models that are shown."""
 THERE_ALREADY = "of them there already with the same content; metadata and tags are not compared"
 
 
@@ -68,15 +70,20 @@ def _kept(header: Header, count: int, same_content: int) -> str:
 
 
 def _models(header: Header) -> None:
-    whole = sum(model.condition == "whole" for model in header.models)
+    whole = sum(model.whole for model in header.models)
     if whole:
         say(f"  {'whole':<9}{number(whole, 'model'):>14}  brought back member by member, what lists them last")
     for model in header.models:
         if model.instant != header.instant:
             say(f"  {printable(model.title)} as it was at {show(model.instant)}, when it was whole last", "yellow")
-        elif model.condition != "whole":
+        elif not model.whole:
             text = f"{printable(model.title)} ({model.layout}) is {model.condition} at T and comes back so, as asked"
             say(f"  warning: {text}", "yellow")
+    warned = [(model, text) for model in header.models for text in model.warnings]
+    for model, text in warned[:WARNED]:
+        say(f"  note: {printable(model.title)}: {printable(text)}")
+    if len(warned) > WARNED:
+        say(f"  note: {len(warned) - WARNED:,} more like these; artifact-store models names them all")
 
 
 def holders(plan: Plan) -> None:
@@ -122,6 +129,8 @@ def of_plan(plan: Plan) -> dict[str, Any]:
                 "layout": model.layout,
                 "condition": model.condition,
                 "at": show(model.instant),
+                "reasons": list(model.reasons),
+                "warnings": list(model.warnings),
             }
             for model in header.models
         ],

@@ -17,7 +17,7 @@ from artifact_store.history.instant import show
 from artifact_store.history.models import FOLDERS_AT_ONCE, Candidate, Finder, Identity, Verdict, assess, identity
 from artifact_store.history.scope import Scope
 from artifact_store.history.state import KeyState, at
-from artifact_store.history.verdict import some
+from artifact_store.history.verdict import Condition, some
 from artifact_store.s3.server import Server
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ class Wanted(StrEnum):
 @dataclass(frozen=True, slots=True)
 class PlannedModel:
     """A model that a plan touches. prefix, name, layout, condition: as judged. instant: the one its files are
-    taken from. members, indexes, pointers: whole keys; what must be there before what."""
+    taken from. members, indexes, pointers: whole keys; what must be there before what. reasons: why it is not whole.
+    warnings: what its user should know, the files of other saves that stay beside it among it. instants: at which it
+    is whole, in words, where it is not."""
 
     prefix: str
     name: str
@@ -58,10 +60,17 @@ class PlannedModel:
     members: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
     pointers: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    instants: str = ""
 
     @property
     def title(self) -> str:
         return f"{self.prefix}{self.name}" or "(the bucket's root)"
+
+    @property
+    def whole(self) -> bool:
+        return self.condition == Condition.WHOLE
 
     @classmethod
     def of(cls, verdict: Verdict, instant: float) -> PlannedModel:
@@ -79,14 +88,18 @@ class PlannedModel:
             keys((*found.members, *found.others)),
             keys(found.indexes),
             keys(found.pointers),
+            verdict.reasons,
+            found.warnings,
+            "" if verdict.whole else verdict.instants,
         )
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PlannedModel:
         """The inverse of dataclasses.asdict. Raises KeyError, TypeError on anything else."""
-        keys = [tuple(str(key) for key in data[name]) for name in ("members", "indexes", "pointers")]
+        lists = ("members", "indexes", "pointers", "reasons", "warnings")
+        texts = [tuple(str(text) for text in data[name]) for name in lists]
         prefix, name, layout, condition = (str(data[field]) for field in ("prefix", "name", "layout", "condition"))
-        return cls(prefix, name, layout, condition, float(data["instant"]), *keys)
+        return cls(prefix, name, layout, condition, float(data["instant"]), *texts, instants=str(data["instants"]))
 
 
 class NotWhole(Refused):

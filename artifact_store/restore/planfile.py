@@ -28,7 +28,7 @@ from artifact_store.restore.destination import IN_PLACE, Destination, ToFolder, 
 from artifact_store.restore.models import PlannedModel, Wanted
 from artifact_store.restore.plan import Action, Current, PlanOptions, Reason, Step, Summary
 
-FORMAT = "artifact-store plan 1"
+FORMAT = "artifact-store plan 2"
 
 NAMED = re.compile(rb'\{\s*"format":\s*"(artifact-store [a-z]+ [0-9]+)"')
 ACTION = re.compile(rb'\{"action":"(' + "|".join(Action).encode() + rb')",')

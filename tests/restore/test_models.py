@@ -343,8 +343,24 @@ def test_a_restore_that_succeeds_leaves_a_model_that_is_whole(
 
 
 def test_a_plan_remembers_its_models_as_they_were_judged() -> None:
-    one = PlannedModel("m/", "fp16", "diffusers", "whole", 5.0, ("m/a",), ("m/i",), ("m/p",))
+    one = PlannedModel("m/", "fp16", "diffusers", "whole", 5.0, ("m/a",), ("m/i",), ("m/p",), ("r",), ("w", "v"), "i")
     assert PlannedModel.from_json(json.loads(json.dumps(asdict(one)))) == one
+
+
+def test_shards_of_another_save_that_were_there_at_t_stay_and_the_plan_says_so(tmp_path: Path) -> None:
+    model = Model(2)
+    orphan = name(0, 4)
+    model.s3.put(PREFIX + orphan, shard(0, 9), time=T0 - 5000)
+    model.save(1, T0)
+    model.save(2, T0 + 10_000)
+    model.s3.clock = LATER
+    made = read_plan(plan(model.s3, tmp_path, T0 + 5000).path)
+    (planned,) = made.header.models
+    assert planned.condition == "whole"
+    (told,) = [text for text in planned.warnings if orphan in text]
+    assert "belong to another save" in told
+    assert apply(model.s3, made, options=SMALL).complete
+    assert shown(model.s3) == {**saved(2, 1), orphan: shard(0, 9)}
 
 
 def test_a_file_that_is_index_of_one_model_and_member_of_another_waits_for_both() -> None:

@@ -218,9 +218,11 @@ def test_a_lock_file_and_a_plan_of_another_version_are_told_apart_from_what_is_n
     path.write_text('{\n  "format": "artifact-store lock 1",\n  "files": []\n}\n')
     with pytest.raises(UsageError, match=r"is a lock file, not a plan; restore, get and verify take it with --lock$"):
         read_plan(path)
-    path.write_text('{"format":"artifact-store plan 2"}\n')
-    with pytest.raises(UsageError, match=r"is of the format 'artifact-store plan 2', and this program reads .* 1'"):
-        read_plan(path)
+    for other in ("artifact-store plan 1", "artifact-store plan 3"):
+        path.write_text(f'{{"format":"{other}"}}\n')
+        told = f"is of the format '{other}', and this program reads 'artifact-store plan 2'; make the plan again"
+        with pytest.raises(UsageError, match=told):
+            read_plan(path)
 
 
 def test_a_missing_plan_is_a_usage_error(tmp_path: Path) -> None:

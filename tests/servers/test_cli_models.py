@@ -145,6 +145,21 @@ def test_the_nearest_whole_save_comes_back_and_who_may_hold_old_bytes_is_told(ru
     assert f"    aws s3 sync {address} DIR --exact-timestamps" in told
 
 
+def test_files_of_another_save_that_were_there_at_t_are_told_and_stay(run, story, address):
+    orphan = "model-00001-of-00009.safetensors"
+    story.put(STORED - 100_000, f"llama/{orphan}", files(9)[SHARDS[0]])
+    code, out, err = run("restore", address, "--at", FIRST_WHOLE, "--yes", "--json")
+    assert code == 0
+    told = (
+        f"1 shards beside model.safetensors.index.json belong to another save ({orphan} is the first): a reader that takes "
+        "every .safetensors file loads them too"
+    )
+    assert f"  note: llama/: {told}" in err.splitlines()
+    (model,) = json.loads(out)["models"]
+    assert (model["condition"], model["reasons"], model["warnings"]) == ("whole", [], [told])
+    assert story.contents("llama/") == {**files(1), f"llama/{orphan}": files(9)[SHARDS[0]]}
+
+
 def test_where_nothing_is_to_do_a_broken_model_is_named_all_the_same(run, story, address):
     story.delete(THIRD + 100, SHARDS[1])
     code, _, err = run("restore", address, "--at", "0s", "--yes")
