@@ -17,14 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One version or delete marker, as a listing of versions gives it."""
+class Entry(NamedTuple):
+    """One version or delete marker, as a listing of versions gives it. A tuple, since millions are made."""
 
     key: str
     version_id: str

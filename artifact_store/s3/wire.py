@@ -11,16 +11,14 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from sys import intern
 from typing import Any
-from urllib.parse import quote, unquote, unquote_plus
+from urllib.parse import quote
 from xml.parsers import expat
-from xml.sax.saxutils import escape
 
 from artifact_store.errors import S3Error
 from artifact_store.s3 import operations as op
+from artifact_store.s3 import pages, xml
 
 CARRIED = (
     "cache-control",
@@ -95,7 +93,7 @@ def place(operation: op.Operation) -> str:
 
 def error_of(operation: op.Operation, reply: Reply) -> S3Error:
     """What S3 said, in one line with the request id."""
-    fields = _flat(reply.body) if reply.body.lstrip()[:1] == b"<" else {}
+    fields = xml.flat(reply.body) if reply.body.lstrip()[:1] == b"<" else {}
     by_status = {404: "NotFound", 403: "Forbidden", 412: "PreconditionFailed", 503: "SlowDown", 304: "NotModified"}
     code = fields.get("Code") or by_status.get(reply.status, f"Http{reply.status}")
     if isinstance(operation, op.HeadObject | op.GetObject) and reply.headers.get("x-amz-delete-marker") == "true":
@@ -143,7 +141,7 @@ def _list_versions(o: op.ListVersions) -> Request:
 
 
 def _version_page(_: op.ListVersions, reply: Reply) -> op.VersionPage:
-    return parse_versions(reply.body, _date(reply.headers))
+    return pages.parse_versions(reply.body, _date(reply.headers))
 
 
 def _get_bucket_versioning(o: op.GetBucketVersioning) -> Request:
@@ -151,7 +149,7 @@ def _get_bucket_versioning(o: op.GetBucketVersioning) -> Request:
 
 
 def _bucket_versioning(_: op.GetBucketVersioning, reply: Reply) -> op.BucketVersioning:
-    return op.BucketVersioning(_flat(reply.body).get("Status", ""), _date(reply.headers))
+    return op.BucketVersioning(xml.flat(reply.body).get("Status", ""), _date(reply.headers))
 
 
 def _head_object(o: op.HeadObject) -> Request:
@@ -216,7 +214,7 @@ def _copy_object(o: op.CopyObject) -> Request:
 
 
 def _written(_: op.Operation, reply: Reply) -> op.Written:
-    fields = _flat(reply.body) if reply.body.lstrip()[:1] == b"<" else {}
+    fields = xml.flat(reply.body) if reply.body.lstrip()[:1] == b"<" else {}
     sums = {n: fields[f"Checksum{n}"] for n in CHECKSUMS if fields.get(f"Checksum{n}")}
     etag = fields.get("ETag") or reply.headers.get("etag", "")
     if not etag:
@@ -243,9 +241,9 @@ def _deleted(_: op.DeleteObject, reply: Reply) -> op.Deleted:
 def _delete_objects(o: op.DeleteObjects) -> Request:
     lines = []
     for line in o.keys:
-        version = f"<VersionId>{_text(line.version_id)}</VersionId>" if line.version_id else ""
-        etag = f"<ETag>{_text(line.etag)}</ETag>" if line.etag else ""
-        lines.append(f"<Object><Key>{_text(line.key)}</Key>{version}{etag}</Object>")
+        version = f"<VersionId>{xml.text(line.version_id)}</VersionId>" if line.version_id else ""
+        etag = f"<ETag>{xml.text(line.etag)}</ETag>" if line.etag else ""
+        lines.append(f"<Object><Key>{xml.text(line.key)}</Key>{version}{etag}</Object>")
     body = f'<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{"".join(lines)}</Delete>'.encode()
     # S3 demands a digest of this body (DeleteObjects, API reference).
     md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode("ascii")
@@ -254,7 +252,7 @@ def _delete_objects(o: op.DeleteObjects) -> Request:
 
 def _delete_result(o: op.DeleteObjects, reply: Reply) -> op.DeleteResult:
     told: dict[tuple[str, str], dict[str, str]] = {}
-    for kind, fields in _records(reply.body, ("Deleted", "Error")):
+    for kind, fields in xml.records(reply.body, ("Deleted", "Error")):
         told[fields.get("Key", ""), fields.get("VersionId", "")] = {**fields, "kind": kind}
     lines = []
     for line in o.keys:
@@ -280,7 +278,7 @@ def _get_object_tagging(o: op.GetObjectTagging) -> Request:
 
 
 def _tags(_: op.GetObjectTagging, reply: Reply) -> op.Tags:
-    return op.Tags({fields["Key"]: fields.get("Value", "") for _, fields in _records(reply.body, ("Tag",))})
+    return op.Tags({fields["Key"]: fields.get("Value", "") for _, fields in xml.records(reply.body, ("Tag",))})
 
 
 def _create_multipart_upload(o: op.CreateMultipartUpload) -> Request:
@@ -299,7 +297,7 @@ def _create_multipart_upload(o: op.CreateMultipartUpload) -> Request:
 
 
 def _multipart_upload(_: op.CreateMultipartUpload, reply: Reply) -> op.MultipartUpload:
-    return op.MultipartUpload(_flat(reply.body)["UploadId"])
+    return op.MultipartUpload(xml.flat(reply.body)["UploadId"])
 
 
 def _upload_part(o: op.UploadPart) -> Request:
@@ -321,8 +319,8 @@ def _upload_part_copy(o: op.UploadPartCopy) -> Request:
 def _complete_multipart_upload(o: op.CompleteMultipartUpload) -> Request:
     lines = []
     for number, part in o.parts:
-        sums = "".join(f"<Checksum{n}>{_text(v)}</Checksum{n}>" for n, v in part.checksums.items())
-        lines.append(f'<Part><PartNumber>{number}</PartNumber><ETag>"{_text(part.etag)}"</ETag>{sums}</Part>')
+        sums = "".join(f"<Checksum{n}>{xml.text(v)}</Checksum{n}>" for n, v in part.checksums.items())
+        lines.append(f'<Part><PartNumber>{number}</PartNumber><ETag>"{xml.text(part.etag)}"</ETag>{sums}</Part>')
     body = (
         '<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
         f"{''.join(lines)}</CompleteMultipartUpload>"
@@ -417,271 +415,8 @@ def _metadata(metadata: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(f"x-amz-meta-{name}", value) for name, value in metadata.items()]
 
 
-def _text(value: str) -> str:
-    """XML text in which no parser changes a line end: a bare CR would arrive as LF."""
-    return escape(value, {"\r": "&#13;", "\n": "&#10;"})
-
-
 def _date(headers: Mapping[str, str]) -> float:
     try:
         return parsedate_to_datetime(headers["date"]).timestamp()
     except (KeyError, ValueError):
         return 0.0
-
-
-def _records(body: bytes, kinds: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
-    """Every element of these kinds with the text of its descendants, in the document's order."""
-    found: list[tuple[str, dict[str, str]]] = []
-    text: list[str] = []
-
-    def start(tag: str, _: Any) -> None:
-        if tag in kinds:
-            found.append((tag, {}))
-        text.clear()
-
-    def end(tag: str) -> None:
-        if found and tag not in kinds:
-            found[-1][1].setdefault(tag, "".join(text))
-        text.clear()
-
-    _parse(body, start, end, text)
-    return found
-
-
-def _flat(body: bytes) -> dict[str, str]:
-    """Element name to text, the first of each name; {} where the body is no XML."""
-    found: dict[str, str] = {}
-    text: list[str] = []
-
-    def end(tag: str) -> None:
-        found.setdefault(tag, "".join(text))
-        text.clear()
-
-    try:
-        _parse(body, lambda *_: text.clear(), end, text)
-    except expat.ExpatError:
-        return {}
-    return found
-
-
-def _parse(body: bytes, start: Callable[[str, Any], None], end: Callable[[str], None], text: list[str]) -> None:
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler = text.append
-    # While S3 works on a long request it sends spaces to keep the connection, also before the XML declaration, where
-    # XML allows none (API reference, "CompleteMultipartUpload").
-    parser.Parse(body.lstrip(), True)
-
-
-_FIELD = re.compile(rb"<(Key|VersionId|IsLatest|LastModified|ETag|Size|StorageClass|IsRestoreInProgress)>([^<]*)</\1>")
-_PREFIX = re.compile(rb"<CommonPrefixes>\s*<Prefix>([^<]*)</Prefix>\s*</CommonPrefixes>")
-_ROOT = re.compile(rb"\s*(?:<\?xml[^>]*\?>)?\s*<ListVersionsResult[^>]*(?<!/)>")
-_NOT_PLAIN = (
-    (b"!", b"<!"),
-    (b"=", b'="'),
-    (b"=", b"='"),
-    (b" ", b" >"),
-    (b"\n", b"\n>"),
-    (b"\r", b"\r>"),
-    (b"\t", b"\t>"),
-)
-"""Signs of what S3 never writes and the quick way does not read: CDATA, comments, attributes, spaces in tags. Each with
-one rare byte of it, since to look for a single byte takes a thirtieth of the time."""
-_TOP = re.compile(rb"<(IsTruncated|NextKeyMarker|NextVersionIdMarker|EncodingType)>([^<]*)</\1>")
-
-
-def parse_versions(body: bytes, server_time: float = 0.0) -> op.VersionPage:
-    """A page of ListObjectVersions. The quick way reads the flat elements that S3 writes with regular expressions; a
-    page it does not understand to the last entry goes to the XML parser."""
-    page = _quick(body, server_time)
-    return page if page is not None else parse_versions_by_xml(body, server_time)
-
-
-def _quick(body: bytes, server_time: float) -> op.VersionPage | None:
-    root = _ROOT.match(body)
-    if root is None or not body.rstrip().endswith(b"</ListVersionsResult>"):
-        return None
-    rest = body = body[root.end() :]
-    if any(byte in body and sign in body for byte, sign in _NOT_PLAIN):
-        return None
-    first, last = body.find(b"<Version>"), body.rfind(b"</Version>")
-    markers = body.find(b"<DeleteMarker>"), body.rfind(b"</DeleteMarker>")
-    starts = [n for n in (first, markers[0]) if n >= 0]
-    listed = b""
-    if starts:
-        low, high = min(starts), max(last, markers[1])
-        listed, rest = body[low:high], body[:low] + body[high:]
-    top = dict(_TOP.findall(rest))
-    if b"IsTruncated" not in top:
-        return None
-    decoded = _decoder(top.get(b"EncodingType", b"") == b"url")
-    entries = []
-    for marker, inner in _split(listed):
-        fields = dict(_FIELD.findall(inner))
-        if b"Key" not in fields or b"LastModified" not in fields:
-            return None
-        entries.append(_entry(marker, fields, decoded))
-    if 2 * len(entries) != body.count(b"LastModified>"):
-        return None
-    prefixes = [decoded(prefix) for prefix in _PREFIX.findall(rest)]
-    if len(prefixes) != body.count(b"<CommonPrefixes>"):
-        return None
-    return op.VersionPage(
-        entries,
-        prefixes,
-        top[b"IsTruncated"] == b"true",
-        decoded(top.get(b"NextKeyMarker", b"")),
-        decoded_plain(top.get(b"NextVersionIdMarker", b"")),
-        server_time,
-        _interleaved(entries),
-    )
-
-
-def _split(listed: bytes) -> list[tuple[bool, bytes]]:
-    """Each entry, whether it is a marker, and what follows its start tag. Splitting is quicker than any expression."""
-    found: list[tuple[bool, bytes]] = []
-    for number, chunk in enumerate(listed.split(b"<Version>")):
-        version, *markers = chunk.split(b"<DeleteMarker>")
-        if number:
-            found.append((False, version))
-        found += [(True, marker) for marker in markers]
-    return found
-
-
-def parse_versions_by_xml(body: bytes, server_time: float = 0.0) -> op.VersionPage:
-    """The same by a real XML parser: the reference for the quick way."""
-    stack: list[str] = []
-    text: list[str] = []
-    top: dict[bytes, bytes] = {}
-    raw: list[tuple[bool, dict[bytes, bytes]]] = []
-    prefixes: list[bytes] = []
-
-    def start(tag: str, _: Any) -> None:
-        stack.append(tag)
-        text.clear()
-        if tag in ("Version", "DeleteMarker"):
-            raw.append((tag == "DeleteMarker", {}))
-
-    def end(tag: str) -> None:
-        value = escape("".join(text)).encode()
-        text.clear()
-        stack.pop()
-        if "Version" in stack or "DeleteMarker" in stack:
-            raw[-1][1].setdefault(tag.encode(), value)
-        elif tag == "Prefix" and stack[-1:] == ["CommonPrefixes"]:
-            prefixes.append(value)
-        elif len(stack) == 1:
-            top[tag.encode()] = value
-
-    try:
-        _parse(body, start, end, text)
-    except expat.ExpatError as error:
-        raise S3Error(f"the listing of versions is no XML: {error}", code="Truncated") from error
-    if b"IsTruncated" not in top:
-        raise S3Error("the listing of versions is none: no IsTruncated in the answer", code="Truncated")
-    decoded = _decoder(top.get(b"EncodingType", b"") == b"url")
-    entries = [_entry(marker, fields, decoded) for marker, fields in raw]
-    return op.VersionPage(
-        entries,
-        [decoded(prefix) for prefix in prefixes],
-        top.get(b"IsTruncated") == b"true",
-        decoded(top.get(b"NextKeyMarker", b"")),
-        decoded_plain(top.get(b"NextVersionIdMarker", b"")),
-        server_time,
-        _interleaved(entries),
-    )
-
-
-def _entry(marker: bool, fields: Mapping[bytes, bytes], decoded: Callable[[bytes], str]) -> op.Entry:
-    return op.Entry(
-        key=decoded(fields[b"Key"]),
-        version_id=decoded_plain(fields.get(b"VersionId", b"null")) or "null",
-        last_modified=_time(fields[b"LastModified"]),
-        is_latest=fields.get(b"IsLatest") == b"true",
-        is_marker=marker,
-        etag=_etag(fields.get(b"ETag", b"")),
-        size=int(fields.get(b"Size", b"0")),
-        storage_class=intern((fields.get(b"StorageClass") or b"STANDARD").decode()) if not marker else "STANDARD",
-        restored=fields.get(b"IsRestoreInProgress") == b"false",
-    )
-
-
-def _etag(raw: bytes) -> str:
-    if raw.startswith(b"&quot;") and raw.endswith(b"&quot;"):
-        raw = raw[6:-6]
-    return decoded_plain(raw).strip('"')
-
-
-_REFERENCE = re.compile(r"&(?:#(\d+)|#x([0-9a-fA-F]+)|(amp|lt|gt|quot|apos));")
-_NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
-
-
-def _referred(match: re.Match[str]) -> str:
-    if match[3]:
-        return _NAMED[match[3]]
-    return chr(int(match[1]) if match[1] else int(match[2], 16))
-
-
-def decoded_plain(raw: bytes) -> str:
-    """XML text that is never URL-encoded."""
-    text = raw.decode()
-    return _REFERENCE.sub(_referred, text) if "&" in text else text
-
-
-def _decoder(encoded: bool) -> Callable[[bytes], str]:
-    """Keys are URL-encoded only where the answer says so; "+" stands for a space then (API reference).
-
-    A key's entries follow each other: they share one string, which a listing of many pages feels in its memory.
-    """
-    before, known = b"", ""
-
-    def decode_key(raw: bytes) -> str:
-        nonlocal before, known
-        if raw != before:
-            text = decoded_plain(raw)
-            if encoded and "+" in text:
-                text = unquote_plus(text)
-            elif encoded and "%" in text:
-                text = unquote(text)
-            before, known = raw, text
-        return known
-
-    return decode_key
-
-
-_SECONDS: dict[bytes, float] = {}
-
-
-def _time(raw: bytes) -> float:
-    """ISO 8601 to seconds since the epoch. Neighbouring entries mostly share a second, so recent ones are kept."""
-    found = _SECONDS.get(raw)
-    if found is None:
-        if len(_SECONDS) > 4096:
-            _SECONDS.clear()
-        moment = datetime.fromisoformat(raw.decode())
-        found = _SECONDS[raw] = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    return found
-
-
-def _interleaved(entries: Sequence[op.Entry]) -> bool:
-    """Whether the order within a key can be trusted between versions and markers.
-
-    Some servers send all versions of a page and then all markers. That shows when keys go back, when a key's current
-    entry is not its first, or when every marker of the page comes last; the latter may be chance, which only makes the
-    reader more careful about ties.
-    """
-    before: op.Entry | None = None
-    last_version = first_marker = -1
-    for index, entry in enumerate(entries):
-        if before is not None and entry.key != before.key:
-            if entry.key < before.key:
-                return False
-        elif before is not None and entry.is_latest:
-            return False
-        if not entry.is_marker:
-            last_version = index
-        elif first_marker < 0:
-            first_marker = index
-        before = entry
-    return first_marker < 0 or last_version < 0 or first_marker < last_version

@@ -6,7 +6,7 @@ import pytest
 
 from artifact_store.history.listing import History
 from artifact_store.history.state import at
-from artifact_store.s3.wire import parse_versions
+from artifact_store.s3.pages import parse_versions
 from bench.bucket import INSTANT, Bucket, after, id_of
 
 LATER = INSTANT + 1000

@@ -171,7 +171,7 @@ class MemoryS3:
         for bucket in self.buckets.values():
             for entries in bucket.keys.values():
                 entries[:] = [
-                    replace(one, thawing=False, entry=replace(one.entry, restored=True)) if one.thawing else one
+                    replace(one, thawing=False, entry=one.entry._replace(restored=True)) if one.thawing else one
                     for one in entries
                 ]
 
@@ -188,7 +188,7 @@ class MemoryS3:
 
     def _listed(self, bucket: str, key: str) -> list[Stored]:
         stored = self.buckets[bucket].keys[key]
-        return [replace(one, entry=replace(one.entry, is_latest=i == 0)) for i, one in enumerate(stored)]
+        return [replace(one, entry=one.entry._replace(is_latest=i == 0)) for i, one in enumerate(stored)]
 
     def _id(self, bucket: BucketModel) -> str:
         self.serial += 1

@@ -1,4 +1,4 @@
-"""Pages of ListObjectVersions as servers write them, made from entries."""
+"""Keys that S3 takes, and pages of ListObjectVersions as servers write them, made from entries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,22 @@ from datetime import UTC, datetime
 from urllib.parse import quote_plus
 from xml.sax.saxutils import escape
 
+from hypothesis import strategies as st
+
 from artifact_store.s3.operations import Entry
+
+LEGAL = st.characters(exclude_categories=["Cs"], exclude_characters="\x00\ufffe\uffff")
+"""Control characters too: S3 takes any UTF-8 (S3 User Guide, "Naming Amazon S3 objects")."""
+XML = st.characters(exclude_categories=["Cs", "Cc"], include_characters="\t\n\r", exclude_characters="\ufffe\uffff")
+"""What an XML document can hold."""
+ODD = st.sampled_from(
+    [" ", "+", "%", "%41", "//", "/", "..", "&", "<", "]]>", "é", "日本", "\U0001f600", "?", "#", "="]
+)
+
+
+def keys(alphabet: st.SearchStrategy[str] = LEGAL) -> st.SearchStrategy[str]:
+    piece = st.text(alphabet, min_size=1, max_size=8) | ODD
+    return st.lists(piece, min_size=1, max_size=8).map("".join)
 
 
 @dataclass(frozen=True)
