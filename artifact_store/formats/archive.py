@@ -93,6 +93,14 @@ def _zip(source: Source) -> Check:
     return Finding(NAME, facts={"entries": len(places)})
 
 
+def check_ckpt(source: Source) -> Check:
+    """As check_maybe. Zero bytes begin none of the formats with this ending: zip, pickle, tables of TensorFlow 1."""
+    head = yield from source.read(0, min(4, source.size))
+    if head == bytes(4):
+        raise Fault("starts with zero bytes, as no checkpoint does: its upload or download was not finished")
+    return (yield from check_maybe(source))
+
+
 def _end(source: Source) -> Reading[_Directory]:
     """Where the directory lies, checked against the file and the record that names it."""
     start = max(0, source.size - TAIL)

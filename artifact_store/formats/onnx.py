@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as made
 
 from artifact_store.formats.finding import Check, Finding, Tensor
-from artifact_store.formats.source import HEAD, Fault, Reading, Source, Unread
+from artifact_store.formats.protobuf import MAX_FIELDS, field, top_level, varint
+from artifact_store.formats.source import Fault, Source, Unread
 from artifact_store.formats.tensors import digest
 
 NAME = "onnx"
 
 WHOLE = 1024**2
 """Bytes of a file that is read whole and walked to the bottom: a graph whose tensors lie beside it."""
-
-MAX_FIELDS = 2_500_000
-"""Protobuf fields that are walked, at any depth: an honest graph of 16 MB; they take 2 s (measured, 0.6 us a field)."""
 
 MAX_DEPTH = 100
 """Messages in messages; the limit of the protobuf parsers themselves."""
@@ -31,9 +30,6 @@ MAX_EXTERNAL = 100_000
 
 MAX_NAME = 1024
 """Bytes of a tensor's name that are kept."""
-
-SKIPS = 64
-"""Requests for one file: the top level has the graph and some short fields behind it."""
 
 # message -> field -> the message in it, or what is packed in it: "4" and "8" fixed bytes, "v" varints
 MESSAGES: dict[str, dict[int, str]] = {
@@ -192,7 +188,7 @@ def check(source: Source) -> Check:
     """facts: "external", the tensors that lie in other files, where the file is small enough to be walked. Tensors then
     are the initializers; the size of one elsewhere is its length there, 0 where that is not said."""
     if source.size > WHOLE:
-        seen = yield from _top_level(source)
+        seen = yield from top_level(source)
         _complete(seen)
         return Finding(NAME)
     data = yield from source.read(0, source.size)
@@ -208,64 +204,12 @@ def _complete(seen: set[int]) -> None:
             raise Fault(f"has no {name}, which every ONNX model has: it was cut between two fields, or is no ONNX file")
 
 
-def _top_level(source: Source) -> Reading[set[int]]:
-    seen: set[int] = set()
-    at = 0
-    requests, left = 0, source.left
-    for _ in range(MAX_FIELDS):
-        if at == source.size:
-            return seen
-        # a tag has 5 bytes at most, a length or a number 10
-        index = yield from source.load(at, min(15, source.size - at), HEAD)
-        if source.left != left:
-            requests, left = requests + 1, source.left
-            if requests == SKIPS:
-                raise Unread
-        number, _, _, stop = _field(source.data, index, index + source.size - at)
-        seen.add(number)
-        at += stop - index
-    raise Unread
-
-
-def _field(data: bytes, at: int, end: int) -> tuple[int, int, int, int]:
-    """(number, wire type, first byte of the content, one after its last). end: where the message ends, which may lie
-    behind what is held; the content may, too."""
-    tag, begin = _varint(data, at, min(end, at + 5))
-    number, wire = tag >> 3, tag & 7
-    if not number or tag >> 32:
-        raise Fault(f"has no protobuf field where one should begin ({data[at : at + 8]!r}): it was cut or overwritten")
-    if wire == 0:
-        _, stop = _varint(data, begin, min(end, begin + 10))
-    elif wire == 2:
-        length, begin = _varint(data, begin, min(end, begin + 10))
-        stop = begin + length
-    elif wire in (1, 5):
-        stop = begin + (8 if wire == 1 else 4)
-    else:
-        # groups, 3 and 4, are not used by ONNX
-        raise Fault(f"has a protobuf field {number} of wire type {wire}: it was overwritten, or is no ONNX file")
-    if stop > end:
-        raise Fault(f"has a protobuf field {number} that ends {stop - end:,} bytes behind its message: it was cut")
-    return number, wire, begin, stop
-
-
-def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
-    value = shift = 0
-    for index in range(at, end):
-        byte = data[index]
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, index + 1
-        shift += 7
-    raise Fault("has a protobuf number that does not end: it was cut or overwritten")
-
-
 @dataclass(slots=True)
 class _Walk:
     data: bytes
     left: int
-    tensors: dict[str, Tensor] = field(default_factory=dict)
-    externals: list[External] = field(default_factory=list)
+    tensors: dict[str, Tensor] = made(default_factory=dict)
+    externals: list[External] = made(default_factory=list)
 
     def fields(self, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
         data = self.data
@@ -284,7 +228,7 @@ class _Walk:
             ):
                 entry = tag >> 3, 2, at + 2, at + 2 + data[at + 1]
             else:
-                entry = _field(data, at, end)
+                entry = field(data, at, end)
             yield entry
             at = entry[3]
 
@@ -333,7 +277,7 @@ class _Walk:
             elif wire == 2:
                 texts[number] = self._text(begin, min(stop, begin + MAX_NAME))
             elif wire == 0:
-                numbers[number] = _varint(self.data, begin, stop)[0]
+                numbers[number] = varint(self.data, begin, stop)[0]
         name = texts.get(_NAME, "")
         if numbers.get(_LOCATION) == _EXTERNAL:
             found = _external(name, entries)
@@ -349,7 +293,7 @@ class _Walk:
     def _varints(self, begin: int, stop: int) -> Iterator[int]:
         at = begin
         while at < stop:
-            value, at = _varint(self.data, at, stop)
+            value, at = varint(self.data, at, stop)
             yield value
 
     def _text(self, begin: int, stop: int) -> str:

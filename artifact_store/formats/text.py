@@ -33,10 +33,10 @@ _WHITE = b" \t\r\n"
 def check_json(source: Source) -> Check:
     """NaN and Infinity pass, as Python writes them into training logs."""
     if source.size > MAX_JSON:
-        return (yield from _ends(source))
+        return (yield from check_ends(source))
     data = yield from source.read(0, source.size)
     if sum(data.count(mark) for mark in _MARKS) > MAX_VALUES:
-        return (yield from _ends(source))
+        return (yield from check_ends(source))
     try:
         json.loads(data.decode())
     except RecursionError:
@@ -52,7 +52,7 @@ def check_json(source: Source) -> Check:
     return Finding(JSON)
 
 
-def _ends(source: Source) -> Check:
+def check_ends(source: Source) -> Check:
     """A cut file does not end with the bracket it began with."""
     head = (yield from source.read(0, min(HEAD, source.size))).lstrip(_WHITE)[:1]
     count = min(4096, source.size)

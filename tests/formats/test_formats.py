@@ -21,7 +21,11 @@ FORMATS = {
     "model.pt": "zip",
     "model.pth": "zip",
     "last.ckpt": "",
-    "pytorch_model.bin": "",
+    "weights.bin": "",
+    "pytorch_model.bin": "zip",
+    "pytorch_model-00001-of-00002.bin": "zip",
+    "diffusion_pytorch_model.fp16.bin": "zip",
+    "adapter_model.bin": "zip",
     "model.keras": "zip",
     "arrays.npz": "zip",
     "model.h5": "hdf5",
@@ -34,7 +38,15 @@ FORMATS = {
     "conda.yaml": "yaml",
     "python_env.yml": "yaml",
     "MLmodel": "yaml",
-    "tokenizer.model": "",
+    "tokenizer.model": "sentencepiece",
+    "spiece.model": "sentencepiece",
+    "source.spm": "sentencepiece",
+    "vocab.txt": "text",
+    "modeling_tiny.py": "python",
+    "config.pbtxt": "pbtxt",
+    "saved_model.pb": "savedmodel",
+    "manifest.ocdbt": "ocdbt",
+    "booster.model": "",
     "LICENSE": "",
 }
 
@@ -60,7 +72,7 @@ def test_what_lies_in_place_of_a_file_is_named_whatever_the_file(name):
 
 
 def test_pages_and_documents_are_themselves_where_the_name_says_so():
-    for name in ("model.xml", "report.html", "README.md", "plot.svg"):
+    for name in ("model.xml", "report.html", "README.md", "plot.svg", "labels.txt"):
         assert problem(name, HTML) == ""
         assert problem(name, b'<?xml version="1.0"?><net/>') == ""
         assert problem(name, LFS) != ""
@@ -69,16 +81,22 @@ def test_pages_and_documents_are_themselves_where_the_name_says_so():
 
 def test_an_empty_file_is_a_fault_where_its_format_cannot_be_empty():
     empty = {name for name in FORMATS if problem(name, b"")}
-    assert set(FORMATS) - empty == {"conda.yaml", "python_env.yml", "tokenizer.model", "LICENSE"}
+    assert set(FORMATS) - empty == {
+        "conda.yaml",
+        "python_env.yml",
+        "modeling_tiny.py",
+        "booster.model",
+        "LICENSE",
+    }
     for name in FORMATS:
         assert ask(name, b"").ranges == []
 
 
 def test_a_file_of_unknown_name_is_only_looked_at_where_it_is_small():
-    asked = ask("tokenizer.model", b"x" * 65_536)
+    asked = ask("booster.model", b"x" * 65_536)
     assert asked.finding == Finding(proved=False)
     assert asked.ranges == [Range(0, 65_535)]
-    assert ask("tokenizer.model", LFS, 65_537).ranges == []
+    assert ask("booster.model", LFS, 65_537).ranges == []
 
 
 def test_gzip_is_known_by_its_start_and_never_proved():
