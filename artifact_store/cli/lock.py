@@ -49,7 +49,7 @@ def lock(
         verdicts = [v for found in survey(s3, scope, lambda f: assess(scope.bucket, f, instant)) for v in found]
         broken = [verdict for verdict in verdicts if not verdict.whole]
         if broken and not as_is:
-            raise NotWhole(broken, str(scope), instant, "lock one of these instants, or add --as-is to lock exactly T")
+            raise NotWhole(broken, scope, instant, "lock one of these instants, or add --as-is to lock exactly T")
         made = make_lock(s3, scope, instant)
         if not made.files:
             raise Refused(f"nothing existed at {show(instant)} in {scope}; check the time and the prefix")

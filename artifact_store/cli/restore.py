@@ -164,7 +164,8 @@ def get_locked(past: opt.Past, out: str, target: opt.Target, *, overwrite: bool,
 
     if not out or out == "-" or out in STDOUT:
         raise UsageError(f"-o {out or repr(out)}: --lock writes many files; name a folder, as in -o DIR")
-    choices = opt.Choices(to=out, overwrite=overwrite)
+    # What was locked can be had, also where its maker took what was no whole model.
+    choices = opt.Choices(to=out, overwrite=overwrite, as_is=True)
     destination, folder = choices.destination(), _state_folder()
     _check_destination(destination)
     with target.connect() as s3:

@@ -10,12 +10,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artifact_store.errors import Refused, UsageError
 from artifact_store.formats import check
 from artifact_store.history.instant import show
+from artifact_store.history.listing import History
 from artifact_store.history.models import together
 from artifact_store.history.scope import Scope
 from artifact_store.history.state import KeyState, at
@@ -24,8 +26,6 @@ from artifact_store.s3.server import Server
 
 if TYPE_CHECKING:
     from typing import BinaryIO
-
-    from artifact_store.history.listing import History
 
 FORMAT = "artifact-store lock 1"
 LARGEST = 64 * 1024**2
@@ -72,6 +72,14 @@ class Lock:
             raise _gone([locked])
         then = entries[index]
         return KeyState(history.key, then, now, then, current, tuple(entries[:index]))
+
+    def past(self, history: History) -> History:
+        """What the lock knows of a key: the locked version and what was before it. Of a key that is not locked, what
+        came after the instant: an upload that the lock did not see may bear an earlier time."""
+        locked, entries = self.files.get(history.key), history.ordered()
+        if locked is None:
+            return History(history.key, [entry for entry in entries if int(entry.last_modified) > self.instant])
+        return History(history.key, list(dropwhile(lambda entry: entry.version_id != locked.version_id, entries)))
 
     def missing(self, seen: Iterable[str]) -> Refused | None:
         """The error to raise where locked keys were not among those seen."""

@@ -7,8 +7,9 @@ to no model are nobody's business here.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +23,7 @@ from artifact_store.s3.server import Server
 
 if TYPE_CHECKING:
     from artifact_store.history.listing import History
+    from artifact_store.history.lock import Lock
 
 K = TypeVar("K")
 
@@ -32,6 +34,8 @@ RESTORE = (
     "restore to one of these instants, or add --nearest-complete to take each model's newest whole save at or before "
     "T, or --as-is to restore exactly T"
 )
+
+LOCKED = "add --as-is to restore what the lock file names all the same, or lock one of these instants"
 
 
 class Wanted(StrEnum):
@@ -96,16 +100,29 @@ class PlannedModel:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PlannedModel:
         """The inverse of dataclasses.asdict. Raises KeyError, TypeError on anything else."""
-        lists = ("members", "indexes", "pointers", "reasons", "warnings")
-        texts = [tuple(str(text) for text in data[name]) for name in lists]
-        prefix, name, layout, condition = (str(data[field]) for field in ("prefix", "name", "layout", "condition"))
-        return cls(prefix, name, layout, condition, float(data["instant"]), *texts, instants=str(data["instants"]))
+
+        def texts(name: str) -> tuple[str, ...]:
+            return tuple(str(text) for text in data[name])
+
+        return cls(
+            prefix=str(data["prefix"]),
+            name=str(data["name"]),
+            layout=str(data["layout"]),
+            condition=str(data["condition"]),
+            instant=float(data["instant"]),
+            members=texts("members"),
+            indexes=texts("indexes"),
+            pointers=texts("pointers"),
+            reasons=texts("reasons"),
+            warnings=texts("warnings"),
+            instants=str(data["instants"]),
+        )
 
 
 class NotWhole(Refused):
     """A restore would bring back something that is no model. verdicts: of the models that are not whole."""
 
-    def __init__(self, verdicts: Sequence[Verdict], where: str, instant: float, remedy: str = RESTORE) -> None:
+    def __init__(self, verdicts: Sequence[Verdict], scope: Scope, instant: float, remedy: str = RESTORE) -> None:
         self.verdicts = tuple(verdicts)
         lines = []
         for verdict in self.verdicts[:TOLD]:
@@ -116,17 +133,22 @@ class NotWhole(Refused):
             if verdict.found_whole:
                 lines.append(f"  {verdict.instants}")
         if len(self.verdicts) > TOLD:
-            lines.append(f"and {len(self.verdicts) - TOLD:,} more models of {where} are not whole")
+            lines.append(f"and {len(self.verdicts) - TOLD:,} more models of {scope} are not whole")
         lost = [verdict for verdict in self.verdicts if not verdict.found_whole]
-        if lost:
-            globs = " ".join(f"--exclude '{verdict.found.prefix}*'" for verdict in lost[:TOLD])
-            lines.append(
-                f"nothing was written; {some([verdict.title for verdict in lost])} cannot be had whole: leave it out "
-                f"({globs}, relative to what is restored), or add --as-is"
-            )
-        else:
-            lines.append(f"nothing was written; {remedy}")
+        if lost and remedy == RESTORE:
+            remedy = f"{some([verdict.title for verdict in lost])} cannot be had whole: {_without(lost, scope)}"
+        lines.append(f"nothing was written; {remedy}")
         super().__init__("\n".join(lines))
+
+
+def _without(verdicts: Iterable[Verdict], scope: Scope) -> str:
+    """How to restore all but these models, and how to restore them all the same."""
+    prefixes = dict.fromkeys(verdict.found.prefix for verdict in verdicts)
+    within = [scope.relative(prefix) for prefix in prefixes if prefix.startswith(scope.root) and prefix != scope.root]
+    if len(within) < len(prefixes):
+        return "add --as-is to restore it as it was"
+    globs = " ".join(shlex.join(["--exclude", f"{prefix}*"]) for prefix in within[:TOLD])
+    return f"leave it out ({globs}), or add --as-is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +173,8 @@ class Watch:
     """Sees every key of a scope while it is planned, and judges the models whose files the restore would write.
 
     chosen: models and keys that are taken from elsewhere. everything: each key is written, as when restoring elsewhere.
-    all_of: models of which nothing would be written are judged too.
+    all_of: models of which nothing would be written are judged too. lock: whose versions are taken, and judged as they
+    are: what came later says nothing about them.
     """
 
     s3: Server
@@ -161,6 +184,7 @@ class Watch:
     settled: bool = False
     everything: bool = False
     all_of: bool = False
+    lock: Lock | None = None
     verdicts: list[Verdict] = field(default_factory=list)
 
     def passed(self, keys: Iterable[tuple[History, KeyState, bool]]) -> Iterator[KeyState]:
@@ -170,7 +194,8 @@ class Watch:
         cut: set[str] = set()
         for history, state, selected in keys:
             writes = self._writes(state)
-            waiting += finder.see(history, written=writes and selected, left_out=writes and not selected)
+            past = self.lock.past(history) if self.lock is not None else history
+            waiting += finder.see(past, written=writes and selected, left_out=writes and not selected)
             if writes and selected and not finder.sees_whole(history.key) and len(cut) < FOLDERS_AT_ONCE:
                 cut.add(folder_of(history.key))
             if len(waiting) >= FOLDERS_AT_ONCE:
@@ -196,7 +221,7 @@ class Watch:
             if folder.written or self.all_of
         )
         for verdicts in self.s3.run(jobs):
-            self.verdicts += verdicts
+            self.verdicts += map(_as_locked, verdicts) if self.lock is not None else verdicts
 
     def _judge_cut(self, folder: str) -> None:
         """A folder of which the scope has only a part: what lies beside it is left out."""
@@ -204,9 +229,13 @@ class Watch:
         finder = Finder(whole)
         found: list[Candidate] = []
         for history in whole.histories(self.s3):
-            writes = self._writes(at(history, self.instant, settled=self.settled))
             inside = self.scope.contains(history.key)
-            found += finder.see(history, written=writes and inside, left_out=writes and not inside)
+            if inside and self.lock is not None:
+                past, state = self.lock.past(history), self.lock.state(history)
+            else:
+                past, state = history, at(history, self.instant, settled=self.settled)
+            writes = self._writes(state)
+            found += finder.see(past, written=writes and inside, left_out=writes and not inside)
         found += finder.end()
         self._judge([candidate for candidate in found if candidate.prefix == folder])
 
@@ -215,6 +244,13 @@ class Watch:
         found = ((verdict, self.chosen.models.get(identity(verdict.found), self.instant)) for verdict in self.verdicts)
         models = [PlannedModel.of(verdict, instant) for verdict, instant in found]
         return tuple(sorted(models, key=lambda model: (model.prefix, model.name, model.layout)))
+
+
+def _as_locked(verdict: Verdict) -> Verdict:
+    """Versions that a lock names could be seen when it was made, however long their upload took."""
+    if verdict.condition is Condition.UNCERTAIN:
+        return replace(verdict, condition=Condition.WHOLE, reasons=())
+    return verdict
 
 
 def nearest(broken: Iterable[Verdict], judged: Sequence[Verdict]) -> Chosen:

@@ -11,13 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifact_store.errors import Refused
+from artifact_store.errors import Refused, UsageError
 from artifact_store.history.instant import show
 from artifact_store.history.state import KeyState, at
 from artifact_store.history.versioned import check_versioned
 from artifact_store.restore.destination import IN_PLACE, Destination, InPlace, ToBucket
 from artifact_store.restore.elsewhere import to_bucket, to_folder
-from artifact_store.restore.models import Chosen, NotWhole, Wanted, Watch, nearest
+from artifact_store.restore.models import LOCKED, RESTORE, Chosen, NotWhole, Wanted, Watch, nearest
 from artifact_store.restore.plan import DEFAULTS, Action, PlanOptions, Step, decide, selector
 from artifact_store.restore.planfile import Header, Plan, write_plan
 from artifact_store.restore.settling import settle_versions
@@ -43,11 +43,14 @@ def make_plan(
     lock: Lock | None = None,
 ) -> Plan:
     """Plan the restore of `scope` to `instant` and write it to `path`. on_progress is told the keys looked at so far.
-    lock: take the versions it names instead of those that stood at the instant.
+    lock: take the versions it names, all of them, instead of those that stood at the instant.
 
-    Raises Refused (never versioned, suspended and in place, T in the future, nothing at T, names a folder cannot hold,
-    something that differs at the destination without `overwrite`) and S3Error. Then no file is left.
+    Raises UsageError (only some keys of a lock, or another instant for its models), Refused (never versioned, suspended
+    and in place, T in the future, nothing at T, no whole model, names a folder cannot hold, something that differs at
+    the destination without `overwrite`) and S3Error. Then no file is left.
     """
+    if lock is not None:
+        check_locked(options)
     versioning: BucketVersioning = s3.call(GetBucketVersioning(scope.bucket))
     check_versioned(scope.bucket, versioning)
     check_instant(versioning, instant)
@@ -119,6 +122,15 @@ def check_instant(versioning: BucketVersioning, instant: float) -> None:
         )
 
 
+def check_locked(options: PlanOptions) -> None:
+    """Refuse what would make less of a lock than it is. Pure; raises UsageError."""
+    if options.include or options.exclude:
+        raise UsageError("a lock file is restored as a whole; leave --include and --exclude out, or lock less")
+    if options.settled or options.models == Wanted.NEAREST:
+        name = "--settled" if options.settled else "--nearest-complete"
+        raise UsageError(f"a lock file names each version itself, so {name} says nothing; leave it out")
+
+
 class _States:
     """The selected keys' states at the instant, streamed once. existed: how many of them there were then, so far.
     watch: what it saw of models."""
@@ -146,6 +158,7 @@ class _States:
             settled=header.options.settled,
             everything=everything,
             all_of=header.options.models == Wanted.NEAREST,
+            lock=lock,
         )
 
     def __iter__(self) -> Iterator[KeyState]:
@@ -192,6 +205,5 @@ def _allowed(steps: Iterable[Step], states: _States, scope: Scope, header: Heade
         look = "the time, the prefix and the globs" if globs else "the time and the prefix"
         raise Refused(f"nothing existed at {show(header.instant)} in {scope}{chosen}{hidden}; check {look}")
     broken = [verdict for verdict in states.watch.verdicts if not verdict.whole]
-    # A lock was made of whole models, or of what its maker wanted.
-    if broken and options.models != Wanted.AS_IS and not states.locked:
-        raise NotWhole(broken, str(scope), header.instant)
+    if broken and options.models != Wanted.AS_IS:
+        raise NotWhole(broken, scope, header.instant, LOCKED if states.locked else RESTORE)

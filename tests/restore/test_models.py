@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import asdict
 from io import BytesIO
@@ -14,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artifact_store.errors import Refused, S3Error
+from artifact_store.errors import Refused, S3Error, UsageError
+from artifact_store.history.lock import Lock, make_lock
 from artifact_store.history.scope import parse_scope
 from artifact_store.history.state import UNSETTLED_WINDOW
 from artifact_store.history.verdict import Condition
@@ -100,8 +102,12 @@ def test_a_model_that_was_never_whole_is_refused_even_where_the_nearest_is_asked
     model.save(1, T0, only=2)
     model.s3.clock = LATER
     model.s3.delete(PREFIX + name(0, 3))
-    with pytest.raises(NotWhole, match="models/m/ cannot be had whole: leave it out"):
-        plan(model.s3, tmp_path, T0 + 50_000, "nearest")
+    told = r"models/m/ cannot be had whole: leave it out \(--exclude '{}'\), or add --as-is"
+    for address, glob in (("s3://bkt", "models/m/*"), ("s3://bkt/models", "m/*")):
+        with pytest.raises(NotWhole, match=told.format(re.escape(glob))):
+            plan(model.s3, tmp_path, T0 + 50_000, "nearest", address)
+    with pytest.raises(NotWhole, match="models/m/ cannot be had whole: add --as-is to restore it as it was"):
+        plan(model.s3, tmp_path, T0 + 50_000, "nearest", "s3://bkt/models/m")
 
 
 def test_files_beside_a_model_stay_at_t_where_the_model_is_taken_from_before(model: Model, tmp_path: Path) -> None:
@@ -223,6 +229,53 @@ def test_another_place_gets_whole_models_only(model: Model, tmp_path: Path) -> N
             make_plan(
                 model.s3, parse_scope("s3://bkt/models/m"), BROKEN, tmp_path / "p", destination=parse_destination(to)
             )
+
+
+def from_lock(s3: MemoryS3, folder: Path, lock: Lock, **options: object) -> Plan:
+    path = folder / f"plan-{len(list(folder.iterdir()))}"
+    return make_plan(s3, lock.scope, lock.instant, path, options=PlanOptions(**options), lock=lock)
+
+
+def test_a_lock_is_judged_by_the_versions_it_names_whatever_bears_an_earlier_time(tmp_path: Path) -> None:
+    model = Model(3)
+    model.save(1, T0)
+    lock = make_lock(model.s3, parse_scope(f"s3://bkt/{PREFIX}"), T0 + 100)
+    model.s3.put_parts(PREFIX + name(1, 3), [shard(1, 2)[:100], shard(1, 2)[100:]], began=T0 + 50)
+    model.s3.put_parts(PREFIX + "model-00001-of-00009.safetensors", [shard(0, 2)], began=T0 + 60)
+    model.s3.clock = LATER
+    assert model.verdict(T0 + 100).condition is not Condition.WHOLE
+    made = from_lock(model.s3, tmp_path, lock)
+    (planned,) = made.header.models
+    assert planned.condition == "whole"
+    assert not any("another save" in text for text in planned.warnings)
+    assert apply(model.s3, made, options=SMALL).complete
+    assert shown(model.s3) == saved(3, 1)
+
+
+def test_what_was_locked_though_it_is_no_model_comes_back_only_when_that_is_asked_again(
+    model: Model, tmp_path: Path
+) -> None:
+    lock = make_lock(model.s3, parse_scope(f"s3://bkt/{PREFIX}"), BROKEN)
+    with pytest.raises(NotWhole, match="add --as-is to restore what the lock file names all the same"):
+        from_lock(model.s3, tmp_path, lock)
+    assert apply(model.s3, from_lock(model.s3, tmp_path, lock, models="as-is"), options=SMALL).complete
+    assert shown(model.s3)[name(2, 3)] == shard(2, 1)
+    assert shown(model.s3)[name(1, 3)] == shard(1, 2)
+
+
+def test_a_lock_of_a_part_does_not_make_a_model_of_two_saves(model: Model, tmp_path: Path) -> None:
+    lock = make_lock(model.s3, parse_scope(f"s3://bkt/{PREFIX}{name(0, 3)}"), T0 + 5000)
+    with pytest.raises(NotWhole, match="would be left out, and the model would be of two saves"):
+        from_lock(model.s3, tmp_path, lock)
+
+
+@pytest.mark.parametrize(
+    "options", [{"include": ("*",)}, {"exclude": ("config.json",)}, {"settled": True}, {"models": "nearest"}]
+)
+def test_a_lock_is_a_whole_and_names_each_version(model: Model, tmp_path: Path, options: dict[str, object]) -> None:
+    lock = make_lock(model.s3, parse_scope(f"s3://bkt/{PREFIX}"), T0 + 5000)
+    with pytest.raises(UsageError, match=r"leave .* out"):
+        from_lock(model.s3, tmp_path, lock, **options)
 
 
 def writes(s3: MemoryS3) -> list[str]:

@@ -199,6 +199,9 @@ def test_a_locked_model_is_had_again_whatever_came_after(run, story, address, tm
     there = {f"llama/{path.name}": path.read_bytes() for path in (tmp_path / "out").iterdir()}
     assert there == files(1)
     story.put(THIRD + 100, "llama/stray.bin", b"?")
+    part = run("restore", "--lock", lock, "--exclude", "config.json", "--yes")
+    told = "a lock file is restored as a whole; leave --include and --exclude out, or lock less"
+    assert part == (2, "", f"error: {told}\n")
     code, _, err = run("restore", "--lock", lock, "--yes")
     assert (code, story.contents("llama/")) == (0, files(1))
     story.server.boto().delete_object(Bucket=story.bucket, Key=SHARDS[0], VersionId=story.ids[SHARDS[0]][0])
