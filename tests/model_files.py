@@ -28,6 +28,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save as save_safetensors
 
+from artifact_store.formats.ocdbt import MAGIC, crc32c
 from tests.formats.bundles import index as bundle_index
 from tests.history.layouts.torch_names import dumped, metadata
 
@@ -128,8 +129,8 @@ def diffusers(step: int, count: int) -> Files:
     unet = hf_sharded(step, count, "diffusion_pytorch_model")
     components = {"unet": ["diffusers", "UNet2DConditionModel"], "scheduler": ["diffusers", "PNDMScheduler"]}
     return {
-        "scheduler/scheduler_config.json": b"{}",
-        "unet/config.json": CONFIG,
+        "scheduler/scheduler_config.json": saved_json(step),
+        "unet/config.json": saved_json(step),
         **{f"unet/{name}": data for name, data in unet.items()},
         "model_index.json": saved_json(step, _class_name="Pipeline", **components),
     }
@@ -208,6 +209,13 @@ def megatron_distributed(step: int, count: int) -> Files:
     return {f"{folder}/{name}": data for name, data in files.items()} | tracker
 
 
+def manifest(step: int) -> bytes:
+    """Of an OCDBT database: header, a configuration and no versions, checksum."""
+    body = b"\0\0" + bytes([step]) * 16 + b"\x64\x80\x80\x04\x04\0\0\0\0"
+    data = MAGIC + (len(MAGIC) + 8 + len(body) + 4).to_bytes(8, "little") + body
+    return data + crc32c(data).to_bytes(4, "little")
+
+
 def orbax(step: int, count: int, folder: str = "") -> Files:
     said = saved_json(
         step,
@@ -218,13 +226,13 @@ def orbax(step: int, count: int, folder: str = "") -> Files:
     processes: Files = {}
     for process in range(count):
         base = f"state/ocdbt.process_{process}"
-        processes |= {f"{base}/d/0a{process}": bytes([step]) * 90, f"{base}/manifest.ocdbt": b"manifest %d" % step}
+        processes |= {f"{base}/d/0a{process}": bytes([step]) * 90, f"{base}/manifest.ocdbt": manifest(step)}
     files = {
         "state/_METADATA": saved_json(step, tree_metadata={}, use_ocdbt=True, use_zarr3=False),
         "state/_sharding": b"{}",
         **processes,
         "state/d/0b": bytes([step]) * 90,
-        "state/manifest.ocdbt": b"manifest %d" % step,
+        "state/manifest.ocdbt": manifest(step),
         "commit_success.txt": b"",
         "_CHECKPOINT_METADATA": said,
     }
@@ -243,7 +251,7 @@ def _bundle(step: int, count: int, stem: str) -> Files:
 
 def saved_model(step: int, count: int) -> Files:
     return {
-        "assets/vocab.txt": b"a\nb\n",
+        "assets/vocab.txt": b"a\nb%d\n" % step,
         "assets/none.txt": b"",
         **_bundle(step, count, "variables/variables"),
         "saved_model.pb": b"\x08\x01\x12\x02\x08%c" % step,

@@ -64,6 +64,7 @@ _ENDINGS = {
     # also written by TensorFlow 1 (.ckpt), and by anybody who has bytes (.bin)
     "ckpt": _Format("", archive.check_ckpt, LOOK),
     "bin": _Format("", archive.check_maybe, LOOK),
+    "distcp": _Format("", archive.check_distcp, LOOK, LOOK),
     "keras": _ZIP,
     "npz": _ZIP,
     "h5": _HDF5,

@@ -95,10 +95,20 @@ def _zip(source: Source) -> Check:
 
 def check_ckpt(source: Source) -> Check:
     """As check_maybe. Zero bytes begin none of the formats with this ending: zip, pickle, tables of TensorFlow 1."""
+    yield from _begun(source)
+    return (yield from check_maybe(source))
+
+
+def check_distcp(source: Source) -> Check:
+    """Archives or pickles of single tensors one behind the other: only where the first begins is known."""
+    yield from _begun(source)
+    return Finding(proved=False)
+
+
+def _begun(source: Source) -> Reading[None]:
     head = yield from source.read(0, min(4, source.size))
     if head == bytes(4):
         raise Fault("starts with zero bytes, as no checkpoint does: its upload or download was not finished")
-    return (yield from check_maybe(source))
 
 
 def _end(source: Source) -> Reading[_Directory]:

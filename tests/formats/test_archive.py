@@ -202,3 +202,17 @@ def test_endings_that_others_use_too_are_left_alone_where_they_hold_something_el
         assert problem(path, b"") == "is empty (0 bytes): its upload failed, or nothing was ever written"
         assert problem(path, b"PK\x03\x04" + bytes(50)) != ""
         assert problem(path, WHOLE[:-1]) != ""
+
+
+def test_a_checkpoint_of_zero_bytes_is_refused_and_other_bytes_are_left_alone():
+    for path in ("last.ckpt", "__0_0.distcp"):
+        for data in (bytes(4), bytes(5000)):
+            asked = ask(path, data)
+            assert asked.finding.problem == (
+                "starts with zero bytes, as no checkpoint does: its upload or download was not finished"
+            )
+            assert asked.total <= 65_536
+        assert look(path, b"\0\0\x05\x08" + bytes(90)).problem == ""
+    assert problem("weights.bin", bytes(5000)) == ""
+    both = ask("__0_0.distcp", WHOLE + WHOLE, 10**9)
+    assert (both.finding.problem, both.finding.proved, both.total) == ("", False, 1024)

@@ -21,6 +21,7 @@ FORMATS = {
     "model.pt": "zip",
     "model.pth": "zip",
     "last.ckpt": "",
+    "__0_0.distcp": "",
     "weights.bin": "",
     "pytorch_model.bin": "zip",
     "pytorch_model-00001-of-00002.bin": "zip",

@@ -39,6 +39,7 @@ WHOLE = {
     "last.ckpt": made.archive(1),
     "pytorch_model.bin": made.archive(1),
     "weights.bin": made.archive(1),
+    "__0_0.distcp": made.archive(1) * 2,
     "model.keras": made.keras(1, 1)["model.keras"],
     "arrays.npz": npz(),
     "model.h5": made.hdf5(1),
