@@ -2,12 +2,12 @@
 
 Owns which folders may hold a model, what is read of them, and the two instants to use where a model is not whole. The
 edge around `sets`, `saves` and `verdict`: its jobs ask S3, and nobody else's do for them. Refuses to hold a folder of
-more than FILES_A_FOLDER files: it is restored key by key, unjudged.
+more than FILES_A_FOLDER files: it is told of as unjudged, and restored key by key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,10 +15,11 @@ from artifact_store.errors import S3Error
 from artifact_store.formats.finding import Check, Finding
 from artifact_store.history.instant import show
 from artifact_store.history.layouts import LAYOUTS
+from artifact_store.history.layouts.configs import is_config
 from artifact_store.history.saves import Origins, Save, doubts, origins, saves
-from artifact_store.history.sets import SMALL, File, Folder, Layout, ModelSet
-from artifact_store.history.state import UNSETTLED_WINDOW, at, is_archived
-from artifact_store.history.verdict import Condition, Evidence, judge, some
+from artifact_store.history.sets import SMALL, THAW, File, Folder, Layout, ModelSet
+from artifact_store.history.state import at, is_archived, is_multipart, open_for
+from artifact_store.history.verdict import Condition, Evidence, judge, some, warn
 from artifact_store.s3.operations import Entry, GetObject, HeadObject, Job, ObjectHead, Operation
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ SAVES_TRIED = 40
 CHECKS_AT_ONCE = 64
 """Headers of one model read together."""
 
+BESIDE_READ = 32
+"""Most configs, tokenizers and unread indexes of one model that are looked into."""
+
 FOLDERS_AT_ONCE = 64
 """Folders judged together, so that their reads overlap and memory stays flat."""
 
@@ -51,6 +55,8 @@ class Verdict:
     written, None where none is there. before, after: instants at which it is whole, the newest at or before and the
     first after; only looked for where it is not whole, None where none was found. absent_before: before its first save,
     which is under way, there was nothing, and `before` says when. paths_before: the model's files at `before`.
+    warnings: what its user should know, whatever the condition. archived: files that must be thawed before it can be
+    judged at all; `thaw_first` where that is all that speaks against it.
     """
 
     found: ModelSet
@@ -62,6 +68,12 @@ class Verdict:
     after: int | None = None
     absent_before: bool = False
     paths_before: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    archived: tuple[str, ...] = ()
+
+    @property
+    def thaw_first(self) -> bool:
+        return bool(self.archived) and all(reason.endswith(THAW) for reason in self.reasons)
 
     @property
     def whole(self) -> bool:
@@ -104,7 +116,7 @@ class Candidate:
 
 @dataclass(slots=True)
 class _Open:
-    """A folder whose keys are still coming."""
+    """A folder whose keys are still coming. names, folders: directly in it, the first FILES_A_FOLDER of each."""
 
     prefix: str
     histories: dict[str, History] = field(default_factory=dict)
@@ -115,11 +127,12 @@ class _Open:
     too_large: bool = False
 
     def take(self, history: History, *, written: bool, left_out: bool) -> None:
-        """A key below the folder. Of one that is too large nothing is kept."""
-        self.too_large = self.too_large or len(self.histories) == FILES_A_FOLDER
+        """A key below the folder. Of one that is too large only names are kept."""
         if self.too_large:
-            for held in (self.histories, self.names, self.folders, self.written, self.left_out):
-                held.clear()
+            return
+        if len(self.histories) == FILES_A_FOLDER:
+            self.too_large = True
+            self.histories, self.written, self.left_out = {}, set(), set()
             return
         path = history.key[len(self.prefix) :]
         self.histories[path] = history
@@ -133,12 +146,14 @@ class Finder:
     """Takes the keys of a scope in their order; gives each folder that may hold a model once all of it was seen.
 
     Folders that the scope cuts through, above it or beside a raw prefix, are left out: they are seen in part only.
+    unjudged: (prefix, names of layouts) of the folders that look like a model and hold more than FILES_A_FOLDER files.
     """
 
     def __init__(self, scope: Scope, layouts: Sequence[Layout] | None = None) -> None:
         self._root, self._layouts = scope.root, LAYOUTS if layouts is None else layouts
         self._within = scope.prefix if scope.raw else scope.root
         self._open: list[_Open] = []
+        self.unjudged: list[tuple[str, tuple[str, ...]]] = []
 
     def see(self, history: History, *, written: bool = False, left_out: bool = False) -> Iterator[Candidate]:
         """The next key. written, left_out: what a restore does to it."""
@@ -150,9 +165,9 @@ class Finder:
         if not self._open:
             self._open.append(_Open(self._root))
         while (slash := key.find("/", len(self._open[-1].prefix))) >= 0:
-            self._open[-1].folders.add(key[len(self._open[-1].prefix) : slash])
+            _keep(self._open[-1].folders, key[len(self._open[-1].prefix) : slash])
             self._open.append(_Open(key[: slash + 1]))
-        self._open[-1].names.add(key[len(self._open[-1].prefix) :])
+        _keep(self._open[-1].names, key[len(self._open[-1].prefix) :])
         for folder in self._open:
             folder.take(history, written=written, left_out=left_out)
 
@@ -167,12 +182,19 @@ class Finder:
 
     def _close(self) -> Iterator[Candidate]:
         folder = self._open.pop()
-        if folder.too_large or not folder.prefix.startswith(self._within):
+        if not folder.prefix.startswith(self._within):
             return
         shallow = Folder(folder.prefix, dict.fromkeys([*folder.names, *(f"{f}/" for f in folder.folders)], NOTHING))
         layouts = tuple(layout for layout in self._layouts if layout.marks(shallow))
-        if layouts:
+        if layouts and folder.too_large:
+            self.unjudged.append((folder.prefix, tuple(layout.name for layout in layouts)))
+        elif layouts:
             yield Candidate(folder.prefix, layouts, folder.histories, folder.written, folder.left_out)
+
+
+def _keep(names: set[str], name: str) -> None:
+    if len(names) < FILES_A_FOLDER:
+        names.add(name)
 
 
 def assess(
@@ -208,12 +230,16 @@ def identity(found: ModelSet) -> Identity:
 
 
 def _of_selection(verdict: Verdict, candidate: Candidate) -> Verdict:
-    """A whole model of which only some members are selected would come back as one of two saves."""
-    core = {*verdict.found.members, *verdict.found.indexes}
-    left_out = sorted(core & candidate.left_out)
-    if not left_out or not core & candidate.written:
+    """A whole model of which only some members are selected would come back as one of two saves, and a pointer without
+    what it names would dangle."""
+    found = verdict.found
+    core = {*found.members, *found.indexes}
+    if left_out := sorted(core & candidate.left_out) if core & candidate.written else []:
+        reason = f"{some(left_out)} would be left out, and the model would be of two saves"
+    elif left_out := sorted({*found.targets} & candidate.left_out) if {*found.pointers} & candidate.written else []:
+        reason = f"{some(left_out)} would be left out, and {some(found.pointers)} would name what is not there"
+    else:
         return verdict
-    reason = f"{some(left_out)} would be left out, and the model would be of two saves"
     return replace(verdict, condition=Condition.INCOMPLETE, reasons=(*verdict.reasons, reason))
 
 
@@ -241,12 +267,13 @@ def timeline(
     return told
 
 
-def survey(s3: Server, scope: Scope, work: Callable[[Candidate], Job[R]]) -> Iterator[R]:
-    """Do something to every folder of the scope that may hold a model, while the scope is listed; in no order.
+def survey(s3: Server, scope: Scope, work: Callable[[Candidate], Job[R]], finder: Finder | None = None) -> Iterator[R]:
+    """Do something to every folder of the scope that may hold a model, while the scope is listed; in no order. finder:
+    that finds them, for whoever wants to know what is unjudged.
 
     Raises S3Error.
     """
-    finder = Finder(scope)
+    finder = finder or Finder(scope)
 
     def candidates() -> Iterator[Candidate]:
         for history in scope.histories(s3):
@@ -270,6 +297,8 @@ class _Look:
         self._contents: dict[tuple[str, str], bytes | None] = {}
         self._then: dict[float, dict[str, Entry]] = {}
         self._findings: dict[tuple[str, str], Finding] = {}
+        self._asked: set[tuple[str, str]] = set()
+        self._denied: set[tuple[str, str]] = set()
         self._alike: dict[tuple[str, str, str], bool] = {}
 
     def then(self, instant: float) -> dict[str, Entry]:
@@ -282,7 +311,7 @@ class _Look:
 
     def sets(self, instant: float) -> Job[list[ModelSet]]:
         then = self.then(instant)
-        folder = Folder(self.candidate.prefix, {path: File(entry.size, entry.etag) for path, entry in then.items()})
+        folder = Folder(self.candidate.prefix, {path: _file(entry) for path, entry in then.items()})
         found: list[ModelSet] = []
         for layout in self.candidate.layouts:
             reading = layout.recognise(folder)
@@ -304,42 +333,60 @@ class _Look:
         return None
 
     def saves(self, found: ModelSet) -> list[Save]:
-        """Of its files, with those that are named and missing."""
+        """Of its files, with those that are named and missing. A pointer that stands alone changes what is loaded; of
+        one beside members it is as of a config."""
+        core = [*found.members, *found.indexes, *(missing.path for missing in found.missing)]
+        beside = list(found.others)
+        (beside if found.members else core).extend(found.pointers)
+        files = self._histories(core)
+        gone = [f"{missing.path}/" for missing in found.missing if missing.path not in files]
+        if gone:
+            files |= self._histories(path for path in self.candidate.histories if path.startswith(tuple(gone)))
+        others = self._histories(path for path in beside if path not in files)
+        return saves(files, others, frozenset(found.closing))
+
+    def _histories(self, paths: Iterable[str]) -> dict[str, Sequence[Entry]]:
         histories = self.candidate.histories
-        core = (*found.members, *found.indexes, *(missing.path for missing in found.missing))
-        files = {path: histories[path].ordered() for path in dict.fromkeys(core) if path in histories}
-        others = {path: histories[path].ordered() for path in found.others if path in histories and path not in files}
-        return saves(files, others)
+        return {path: histories[path].ordered() for path in dict.fromkeys(paths) if path in histories}
 
     def judged(self, found: ModelSet, instant: float) -> Job[Verdict]:
         then = self.then(instant)
         mine = {path: then[path] for path in dict.fromkeys(found.paths) if path in then}
-        members = {path: mine[path] for path in found.members if path in mine}
+        bound = {path: mine[path] for files in found.parts.values() for path in files if path in mine}
         its_saves = self.saves(found)
-        of = origins(its_saves, members)
-        if found.sharded:
-            yield from self._settle(its_saves, members, of)
-        findings = yield from self._checked(members)
-        second = int(instant // 1)
-        following = {
-            path: min(times)
-            for path in members
-            if (times := [t for e in self.candidate.histories[path].entries if (t := int(e.last_modified)) > second])
-        }
-        condition, reasons = judge(Evidence(found, instant, mine, its_saves, of, findings, following))
+        of = origins(its_saves, bound)
+        for files in found.parts.values():
+            part = {path: bound[path] for path in files if path in bound}
+            yield from self._settle(its_saves, part, of)
+        findings = yield from self._checked(found, mine)
+        evidence = Evidence(
+            found,
+            instant,
+            mine,
+            self._histories(mine),
+            its_saves,
+            of,
+            findings,
+            read={path for path, entry in mine.items() if (entry.key, entry.version_id) in self._asked},
+            denied={path for path, entry in mine.items() if (entry.key, entry.version_id) in self._denied},
+        )
+        condition, reasons = judge(evidence)
+        frozen = any(reason.endswith(THAW) for reason in reasons)
         return Verdict(
             found,
             condition,
             reasons,
             size=sum(entry.size for entry in mine.values()),
             saved=max((entry.last_modified for entry in mine.values()), default=None),
+            warnings=(*found.warnings, *warn(evidence)),
+            archived=tuple(path for path in mine if frozen and path in evidence.read and is_archived(mine[path])),
         )
 
-    def _settle(self, its_saves: Sequence[Save], members: Mapping[str, Entry], of: Origins) -> Job[None]:
+    def _settle(self, its_saves: Sequence[Save], part: Mapping[str, Entry], of: Origins) -> Job[None]:
         """Ask for checksums where ETags leave open which save a file is of. Each pair is asked about once."""
         pairs = [
-            (path, number, members[path], its_saves[number].written[path])
-            for path, number in doubts(its_saves, members, of)
+            (path, number, part[path], its_saves[number].written[path])
+            for path, number in doubts(its_saves, part, {path: of[path] for path in part})
         ]
         new = {(one.key, one.version_id, other.version_id): (one, other) for _, _, one, other in pairs}
         new = {known: pair for known, pair in new.items() if known not in self._alike}
@@ -364,8 +411,10 @@ class _Look:
         earlier = self._up_to(its_saves, second)
         later = [save.last for save in its_saves if save.last > second]
         if verdict.condition is Condition.UNCERTAIN:
-            # It is settled an hour after the last upload began, where nothing comes before that.
-            settled_at = int(verdict.saved or 0) + UNSETTLED_WINDOW
+            # It is settled once the uploads must have ended, where nothing comes before that.
+            then = self.then(instant)
+            uploads = (then[path] for path in verdict.found.members if path in then and is_multipart(then[path]))
+            settled_at = max(int(entry.last_modified) + open_for(entry.size) for entry in uploads)
             if all(save.first > settled_at for save in its_saves if save.last > second):
                 later = [settled_at, *later]
             earlier = [end for end in earlier if end < int(verdict.saved or 0)]
@@ -396,11 +445,14 @@ class _Look:
         return None, ()
 
     def _small(self, entry: Entry | None) -> Job[bytes | None]:
-        if entry is None or entry.size > SMALL or is_archived(entry):
+        if entry is None:
+            return None
+        known = entry.key, entry.version_id
+        self._asked.add(known)
+        if entry.size > SMALL or is_archived(entry):
             return None
         if not entry.size:
             return b""
-        known = entry.key, entry.version_id
         if known not in self._contents:
             try:
                 self._contents[known] = (yield GetObject(self.bucket, entry.key, entry.version_id)).data
@@ -411,31 +463,50 @@ class _Look:
                 self._contents[known] = None
         return self._contents[known]
 
-    def _checked(self, members: Mapping[str, Entry]) -> Job[dict[str, Finding]]:
-        """What the headers say. Archived files are left out: they cannot be read."""
-        todo = [entry for entry in members.values() if entry.size and not is_archived(entry)]
-        todo = [entry for entry in todo if (entry.key, entry.version_id) not in self._findings]
+    def _checked(self, found: ModelSet, mine: Mapping[str, Entry]) -> Job[dict[str, Finding]]:
+        """What the headers of members say, and whether the small files beside them are what their names say. Archived
+        files are left out: they cannot be read."""
+        from artifact_store.formats import check
+        from artifact_store.formats.glance import glance
+
+        beside = [path for path in (*found.configs, *found.indexes) if not self._was_asked(mine.get(path))]
+        beside += [path for path in found.others if is_config(path) and path not in beside]
+        wanted = [path for path in found.members if path not in found.hashed] + beside[:BESIDE_READ]
+        there = {path: mine[path] for path in dict.fromkeys(wanted) if path in mine}
+        todo = {
+            (entry.key, entry.version_id): (entry, path in found.members)
+            for path, entry in there.items()
+            if entry.size and not is_archived(entry) and (entry.key, entry.version_id) not in self._findings
+        }
         for start in range(0, len(todo), CHECKS_AT_ONCE):
-            batch = todo[start : start + CHECKS_AT_ONCE]
-            for entry, finding in zip(batch, (yield from self._headers(batch)), strict=True):
+            batch = list(todo.values())[start : start + CHECKS_AT_ONCE]
+            findings = yield from self._headers([(entry, check if member else glance) for entry, member in batch])
+            for (entry, _), finding in zip(batch, findings, strict=True):
                 self._findings[entry.key, entry.version_id] = finding
-        known = {path: self._findings.get((entry.key, entry.version_id)) for path, entry in members.items()}
+        known = {path: self._findings.get((entry.key, entry.version_id)) for path, entry in there.items()}
         return {path: finding for path, finding in known.items() if finding is not None}
 
-    def _headers(self, entries: Sequence[Entry]) -> Job[list[Finding]]:
-        from artifact_store.formats import check
+    def _was_asked(self, entry: Entry | None) -> bool:
+        return entry is not None and (entry.key, entry.version_id) in self._asked
 
+    def _headers(self, wanted: Sequence[tuple[Entry, Callable[[str, int], Check]]]) -> Job[list[Finding]]:
         try:
-            return (yield from together(self.bucket, entries, [check(e.key, e.size) for e in entries]))
+            checks = [look(entry.key, entry.size) for entry, look in wanted]
+            return (yield from together(self.bucket, [entry for entry, _ in wanted], checks))
         except S3Error as error:
             if error.status not in (403, 404):
                 raise
-            if len(entries) == 1:
+            if len(wanted) == 1:
+                self._denied.update((entry.key, entry.version_id) for entry, _ in wanted)
                 return [Finding(proved=False)]
         found: list[Finding] = []
-        for entry in entries:
-            found += yield from self._headers([entry])
+        for one in wanted:
+            found += yield from self._headers([one])
         return found
+
+
+def _file(entry: Entry) -> File:
+    return File(entry.size, entry.etag, entry.storage_class if is_archived(entry) else "")
 
 
 def together(bucket: str, entries: Sequence[Entry], checks: Sequence[Check]) -> Job[list[Finding]]:

@@ -2,24 +2,18 @@
 
 Owns where one save ends and the next begins, and which saves a file's content can be of. Pure.
 
-S3 dates an upload in parts by its beginning (S3 User Guide, "Uploading and copying objects using multipart upload"), so
-files of one save may lie as far apart as the largest of them takes to upload. A file that is written a second time
-belongs to the next save, however soon.
+S3 dates an upload in parts by its beginning, so files of one save may lie as far apart as the largest of them takes to
+upload (`state.open_for`); a pause of that length ends the save. A file that is written a second time belongs to the
+next save, however soon.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from artifact_store.history.state import open_for
 from artifact_store.s3.operations import Entry
-
-QUIET_SECONDS = 3600
-"""A pause of this length ends a save of small files: a push that was resumed sooner is one push."""
-
-SLOWEST_UPLOAD = 10 * 1024**2
-"""Bytes a second: after a large file began, the next may begin this much later and still be of the same save."""
-
 
 CLOSE_SECONDS = 300
 """A config or tokenizer written so shortly before or after the weights is of the same save."""
@@ -29,7 +23,7 @@ CLOSE_SECONDS = 300
 class Save:
     """start, end: seconds of its first and last write of what the model cannot do without. first, last: the same, with
     configs and the like. written: path -> its version. deleted: paths it deleted. overwritten: how many of those it
-    wrote were there already. size: bytes written."""
+    wrote were there already. size: bytes written. changes: the seconds at which it changed what a reader gets."""
 
     start: int
     end: int
@@ -39,18 +33,19 @@ class Save:
     deleted: set[str] = field(default_factory=set)
     overwritten: int = 0
     size: int = 0
+    changes: list[int] = field(default_factory=list)
     again: bool = True
     """All that it wrote was there before: it is a restore, and new content does not belong to it."""
 
     @property
-    def patience(self) -> float:
+    def patience(self) -> int:
         """Seconds after its last write within which it may go on."""
-        largest = max((entry.size for entry in self.written.values()), default=0)
-        return QUIET_SECONDS + largest / SLOWEST_UPLOAD
+        return open_for(max((entry.size for entry in self.written.values()), default=0))
 
     def straddles(self, instant: float) -> bool:
-        """Whether some of its writes lie at or before the instant, and some after."""
-        return self.first <= int(instant // 1) < self.last
+        """Whether some of what it changed lies at or before the instant, and some after. To write again what is there
+        changes nothing."""
+        return bool(self.changes) and min(self.changes) <= int(instant // 1) < max(self.changes)
 
     def takes(self, second: int, path: str, *, deleted: bool, again: bool) -> bool:
         """Whether a write or delete of this file at this second still belongs to it. A push may delete before it
@@ -60,32 +55,80 @@ class Save:
         return second - self.end <= self.patience and not seen and not restored
 
 
-def saves(files: Mapping[str, Sequence[Entry]], others: Mapping[str, Sequence[Entry]] | None = None) -> list[Save]:
-    """The saves of files that belong to one model, oldest first. files: path -> entries, newest first; what the model
-    cannot do without. others: the rest of it, which may be written at any time."""
-    events = [
-        (_second(entry), path, entry, entries[age + 1 :])
-        for path, entries in files.items()
-        for age, entry in reversed(list(enumerate(entries)))
-    ]
-    events.sort(key=lambda event: event[0])
+Files = Mapping[str, Sequence[Entry]]
+"""Path -> entries, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """A write or delete. again: of content that stood there before. change: of what a reader gets."""
+
+    second: int
+    path: str
+    entry: Entry
+    overwrites: bool
+    again: bool
+    change: bool
+
+
+def saves(files: Files, others: Files | None = None, closing: Collection[str] = ()) -> list[Save]:
+    """The saves of files that belong to one model, oldest first. files: what the model cannot do without. others: the
+    rest of it, which may be written at any time. closing: those of the files that come last in a save."""
+    by_second: dict[int, list[_Event]] = {}
+    for event in _events(files):
+        by_second.setdefault(event.second, []).append(event)
     found: list[Save] = []
-    for second, path, entry, older in events:
-        again = any(content_of(old) == content_of(entry) for old in older if not old.is_marker)
-        if not found or not found[-1].takes(second, path, deleted=entry.is_marker, again=again):
-            found.append(Save(second, second, second, second))
-        save = found[-1]
-        save.end = save.last = second
-        if entry.is_marker:
-            save.deleted.add(path)
-        else:
-            save.written[path] = entry
-            save.deleted.discard(path)
-            save.overwritten += bool(older) and not older[0].is_marker
-            save.size += entry.size
-            save.again = save.again and again
-    _stretch(found, sorted(_second(entry) for entries in (others or {}).values() for entry in entries))
+    for second in sorted(by_second):
+        for event in _ordered(by_second[second], found[-1] if found else None, closing):
+            entry = event.entry
+            if not found or not found[-1].takes(second, event.path, deleted=entry.is_marker, again=event.again):
+                found.append(Save(second, second, second, second))
+            save = found[-1]
+            save.end = save.last = second
+            if event.change:
+                save.changes.append(second)
+            if entry.is_marker:
+                save.deleted.add(event.path)
+            else:
+                save.written[event.path] = entry
+                save.deleted.discard(event.path)
+                save.overwritten += event.overwrites
+                save.size += entry.size
+                save.again = save.again and event.again
+    _stretch(found, sorted(event.second for event in _events(others or {}) if event.change))
     return found
+
+
+def _events(files: Files) -> Iterator[_Event]:
+    """Each file's, oldest first."""
+    for path, entries in files.items():
+        for age, entry in reversed(list(enumerate(entries))):
+            older = entries[age + 1 :]
+            before = older[0] if older and not older[0].is_marker else None
+            yield _Event(
+                _second(entry),
+                path,
+                entry,
+                overwrites=before is not None,
+                again=any(content_of(old) == content_of(entry) for old in older if not old.is_marker),
+                change=before is not None if entry.is_marker else not _same(before, entry),
+            )
+
+
+def _same(before: Entry | None, entry: Entry) -> bool:
+    return before is not None and content_of(before) == content_of(entry)
+
+
+def _ordered(events: list[_Event], under_way: Save | None, closing: Collection[str]) -> list[_Event]:
+    """The events of one second, for which S3 tells no order among keys: where it ends one save and begins the next,
+    what closes the first comes first."""
+    if len(events) == 1 or under_way is None or not closing:
+        return events
+    seen = under_way.written.keys() - closing
+    again = seen & {event.path for event in events}
+    if not again or again == seen:
+        return events
+    return sorted(events, key=lambda event: event.path not in closing)
 
 
 def _stretch(found: Sequence[Save], seconds: Sequence[int]) -> None:
@@ -96,10 +139,12 @@ def _stretch(found: Sequence[Save], seconds: Sequence[int]) -> None:
             near = following is None or (second < following and second - save.last <= following - second)
             if save.last < second <= save.end + CLOSE_SECONDS and near:
                 save.last = second
+                save.changes.append(second)
         before = found[number - 1].last if number else None
         for second in reversed(seconds):
             if save.start - CLOSE_SECONDS <= second < save.first and (before is None or second > before):
                 save.first = second
+                save.changes.append(second)
 
 
 def _second(entry: Entry) -> int:
@@ -128,8 +173,11 @@ def content_of(entry: Entry) -> tuple[str, int]:
 
 
 def of_one_save(of: Origins, found: Sequence[Save]) -> bool:
-    """Whether one save could have written all that stands; pushes that were resumed later, as long as none of their
-    files is written twice, count as one."""
+    """Whether one save could have written all that stands.
+
+    Pushes that were resumed later, as long as none of their files is written twice, count as one. And a file of which
+    nothing older is known may be the copy of what has expired.
+    """
     pushes: list[int] = []
     seen: set[str] = set()
     for save in found:
@@ -139,8 +187,28 @@ def of_one_save(of: Origins, found: Sequence[Save]) -> bool:
         else:
             pushes.append(pushes[-1])
         seen |= save.written.keys()
-    known = [frozenset(pushes[number] for number in numbers) for numbers in of.values() if numbers]
+    first = _first_known(of, found)
+    known = [
+        frozenset(pushes[number] for number in (*numbers, *range(first[path])))
+        for path, numbers in of.items()
+        if numbers
+    ]
     return not known or bool(frozenset.intersection(*known))
+
+
+def surely_of_one_save(of: Origins) -> bool:
+    """Whether one save is known to have written all that stands."""
+    known = [numbers for numbers in of.values() if numbers]
+    return not known or bool(frozenset.intersection(*known))
+
+
+def _first_known(paths: Iterable[str], found: Sequence[Save]) -> dict[str, int]:
+    """Path -> number of the first save that wrote or deleted it."""
+    first: dict[str, int] = {}
+    for number, save in enumerate(found):
+        for path in (*save.written, *save.deleted):
+            first.setdefault(path, number)
+    return {path: first.get(path, 0) for path in paths}
 
 
 def doubts(found: Sequence[Save], now: Mapping[str, Entry], of: Origins) -> list[tuple[str, int]]:

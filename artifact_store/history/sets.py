@@ -16,13 +16,18 @@ R = TypeVar("R")
 SMALL = 16 * 1024**2
 """Bytes of the largest file that is read whole: an index, a config, a pointer. What is larger is never asked for."""
 
+THAW = "must be thawed before the model can be judged (--thaw)"
+"""How a reason ends that thawing takes away."""
+
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file as it stood. size in bytes."""
+    """One file as it stood. size in bytes. archived: the storage class it must be thawed from, "" where it can be
+    read."""
 
     size: int
     etag: str = ""
+    archived: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,15 @@ class ModelSet:
     layout: the name of the layout. prefix: of the folder it was found in. name: tells sets apart that share a prefix
     (a variant, a file's stem), "" where there is one. members: hold the weights; each must be there and not be empty.
     indexes: say which members belong together; written last, restored after them. pointers: say which set is current,
-    and configs that servers poll; restored after everything else. others: belong to it, and a loader does without.
-    missing: named by an index or pointer and not there. least: bytes a member must have at least, where something says
-    so. tensors: the names an index promises of a member. facts: what the headers of members must say (GGUF: split.no).
-    problems: why it cannot be loaded though every file is there. warnings: what its user should know (a base model that
-    lives elsewhere, files of another world size). may_be_empty: members whose emptiness is no fault.
-    sharded: the members are pieces of one save, so that pieces of two saves are no model.
+    and configs that servers poll; restored after everything else. others: all else that belongs to it. configs: those
+    of the others that a loader reads before it loads: a broken one breaks the model. missing: named by an index or
+    pointer and not there. targets: what pointers name and that is there. least: bytes a member must have at least,
+    where something says so. tensors: the names an index promises of a member. facts: what the headers of members must
+    say (GGUF: split.no). hashed: members whose ETag is the hash they are named after. problems: why it cannot be loaded
+    though every file is there. warnings: what its user should know (a base model that lives elsewhere, files of another
+    world size). may_be_empty: files whose emptiness is no fault.
+    parts: name -> members that only one save can have written, with the indexes that speak of their bytes; parts may be
+    replaced one by one. unordered: indexes that uploaders write at any time, so that they close no save.
     readers: reader -> what it takes here, where readers do not all take the same; empty where they agree. leftovers:
     files beside it that look like its members and that nothing names: another save's.
     """
@@ -89,16 +97,25 @@ class ModelSet:
     indexes: tuple[str, ...] = ()
     pointers: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()
     missing: tuple[Missing, ...] = ()
+    targets: tuple[str, ...] = ()
     least: Mapping[str, int] = field(default_factory=dict)
     tensors: Mapping[str, frozenset[str]] = field(default_factory=dict)
     facts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    hashed: frozenset[str] = frozenset()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     may_be_empty: frozenset[str] = frozenset()
-    sharded: bool = True
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unordered: frozenset[str] = frozenset()
     readers: Mapping[str, str] = field(default_factory=dict)
     leftovers: tuple[str, ...] = ()
+
+    @property
+    def closing(self) -> tuple[str, ...]:
+        """What savers write last: an upload that began before one of these was written has ended by then."""
+        return tuple(path for path in (*self.indexes, *self.pointers) if path not in self.unordered)
 
     @property
     def paths(self) -> tuple[str, ...]:

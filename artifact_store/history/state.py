@@ -21,14 +21,23 @@ if TYPE_CHECKING:
     from artifact_store.s3.operations import Entry
 
 UNSETTLED_WINDOW = 3600
-"""Seconds before T within which a multipart object may have been still uploading at T.
+"""Seconds within which an upload goes on, or one that failed is tried again; longer for what is larger (`open_for`)."""
 
-LastModified of a multipart object is when its upload was begun (S3 User Guide, "Uploading and copying objects using
-multipart upload"), and nothing in a listing tells when it was completed. An hour covers 500 GB at 140 MB/s.
-"""
+SLOWEST_UPLOAD = 10 * 1024**2
+"""Bytes a second of the slowest upload that is waited for."""
 
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Classes whose objects must be restored before they can be read (S3 User Guide, "Working with archived objects")."""
+
+
+def open_for(size: int) -> int:
+    """Seconds after its beginning within which an upload of so many bytes may end.
+
+    LastModified of a multipart object is when its upload was begun (S3 User Guide, "Uploading and copying objects using
+    multipart upload"), and nothing in a listing tells when it was completed. So for as long the object may not have
+    been there, and for as long the next file of the same save may be yet to come.
+    """
+    return UNSETTLED_WINDOW + size // SLOWEST_UPLOAD
 
 
 class Flag(StrEnum):
@@ -116,7 +125,7 @@ def is_multipart(entry: Entry) -> bool:
 
 def is_unsettled(entry: Entry, instant: float) -> bool:
     """Whether a multipart version's upload may have been under way at the instant."""
-    return is_multipart(entry) and 0 <= int(instant // 1) - _second(entry) < UNSETTLED_WINDOW
+    return is_multipart(entry) and 0 <= int(instant // 1) - _second(entry) < open_for(entry.size)
 
 
 def is_archived(entry: Entry) -> bool:

@@ -5,15 +5,17 @@ Owns the conditions and their reasons. Pure: who asks for headers and checksums 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from artifact_store.formats.finding import Finding
 from artifact_store.history.instant import show
-from artifact_store.history.saves import Origins, Save, of_one_save, parts
+from artifact_store.history.layouts.configs import is_config
+from artifact_store.history.saves import Origins, Save, content_of, of_one_save, parts, surely_of_one_save
 from artifact_store.history.sets import ModelSet
-from artifact_store.history.state import is_multipart, is_unsettled
+from artifact_store.history.state import is_archived, is_multipart, is_unsettled
 from artifact_store.s3.operations import Entry
 
 NAMED = 3
@@ -27,27 +29,51 @@ class Condition(StrEnum):
     MID_SAVE = "mid-save"
     """Some writes of one save lie before the instant, some after."""
     INCOMPLETE = "incomplete"
-    """Files are missing, empty, cut, or of two saves."""
+    """Files are missing, empty, cut, of two saves, or must be thawed before that can be told."""
     AMBIGUOUS = "ambiguous"
     """Loaders would pick different files."""
     UNCERTAIN = "uncertain"
     """An upload in parts began shortly before, and may have ended after."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """All that a verdict is built on. then: path -> the version that stood at the instant, of every file of the set.
-    saves: of its members and indexes, oldest first. of: which saves the members that stood are of. findings: path ->
-    what the header of the version that stood says."""
+    histories: path -> its entries, newest first, of the same. saves: of what it cannot do without, oldest first. of:
+    which saves the files of its parts are of. findings: path -> what the header of the version that stood says. read:
+    files that its layout has read. denied: files that may not be read, or were gone when asked for."""
 
     found: ModelSet
     instant: float
     then: Mapping[str, Entry]
+    histories: Mapping[str, Sequence[Entry]]
     saves: Sequence[Save]
     of: Origins
     findings: Mapping[str, Finding]
-    following: Mapping[str, int] = field(default_factory=dict)
-    """Path -> the second at which it was written next after the instant."""
+    read: Collection[str] = frozenset()
+    denied: Collection[str] = frozenset()
+
+    def second(self, path: str) -> int:
+        """When the version that stood was written."""
+        return int(self.then[path].last_modified // 1)
+
+    def save_of(self, path: str) -> Save | None:
+        """The save that wrote the version that stood."""
+        version = self.then[path].version_id
+        return next((s for s in self.saves if path in s.written and s.written[path].version_id == version), None)
+
+    @cached_property
+    def parts(self) -> dict[str, Origins]:
+        """Name of a part -> file -> the saves it is of; of the files that are there."""
+        parts = self.found.parts.items()
+        return {name: {path: self.of[path] for path in files if path in self.of} for name, files in parts}
+
+    @cached_property
+    def empty(self) -> list[str]:
+        """Files that hold nothing and should. Layouts tell of empty files that they read."""
+        unread = [path for path in (*self.found.indexes, *self.found.configs) if path not in self.read]
+        needed = dict.fromkeys((*self.found.members, *unread))
+        return [p for p in needed if p in self.then and not self.then[p].size and p not in self.found.may_be_empty]
 
 
 def judge(evidence: Evidence) -> tuple[Condition, tuple[str, ...]]:
@@ -80,23 +106,46 @@ def _broken(evidence: Evidence) -> Iterator[str]:
     for namer, paths in by_namer.items():
         yield f"{some(paths)} {_be(paths)} not there, named by {namer}"
     yield from found.problems
-    empty = [p for p in found.members if p in then and not then[p].size and p not in found.may_be_empty]
-    if empty:
-        yield f"{some(empty)} {_be(empty)} empty"
+    if evidence.empty:
+        yield f"{some(evidence.empty)} {_be(evidence.empty)} empty"
     for path, least in found.least.items():
         if path in then and 0 < then[path].size < least:
             yield f"{path} has {then[path].size:,} bytes, and at least {least:,} are needed"
+    needed = {*found.members, *found.indexes, *found.configs}
     for path, finding in evidence.findings.items():
-        if finding.problem and path not in empty:
+        if finding.problem and path in needed and path not in evidence.empty:
             yield f"{path} {finding.problem}"
     yield from _against_headers(evidence)
-    if found.sharded and not of_one_save(evidence.of, evidence.saves):
-        newest, its, others = parts(evidence.of, evidence.saves, evidence.instant)
-        save = evidence.saves[newest]
+    for of in evidence.parts.values():
+        if not of_one_save(of, evidence.saves):
+            yield from _mixed(evidence, of)
+
+
+def _mixed(evidence: Evidence, of: Origins) -> Iterator[str]:
+    """Files of two saves, unless an index says that the newest save was finished: it left out what is unchanged."""
+    newest, its, rest = parts(of, evidence.saves, evidence.instant)
+    save = evidence.saves[newest]
+    if not any(_finished(evidence, newest, path) for path in evidence.found.indexes if path in evidence.then):
         yield (
-            f"files of two saves: the one that began at {show(save.start)} wrote {some(its)}, but not {some(others)}; "
-            "a push that was cut off looks like this"
+            f"files of two saves: the one that began at {show(save.start)} wrote {some(its)}, but not {some(rest)}; "
+            "a push that was cut off, or an uploader that skips unchanged files, looks like this"
         )
+
+
+def _finished(evidence: Evidence, number: int, index: str) -> bool:
+    """Whether this index came after all else that this save wrote, and says something else than before."""
+    save, now = evidence.saves[number], evidence.then[index]
+    rest = [int(entry.last_modified) for path, entry in save.written.items() if path != index]
+    before = [earlier.written[index] for earlier in evidence.saves[:number] if index in earlier.written]
+    return (
+        evidence.save_of(index) is save
+        and not is_multipart(now)
+        and index not in evidence.found.unordered
+        and bool(rest)
+        and max(rest) < evidence.second(index)
+        and bool(before)
+        and all(content_of(entry) != content_of(now) for entry in before)
+    )
 
 
 def _against_headers(evidence: Evidence) -> Iterator[str]:
@@ -117,27 +166,132 @@ def _against_headers(evidence: Evidence) -> Iterator[str]:
 
 
 def _unsure(evidence: Evidence) -> Iterator[str]:
-    """An index or pointer that is written in one request after the upload began narrows it: savers write it last."""
     found, then = evidence.found, evidence.then
-    last = [
-        then[path].last_modified
-        for path in (*found.indexes, *found.pointers)
-        if path in then and not is_multipart(then[path])
-    ]
-    closed = max(last, default=float("-inf"))
     open_ = [
         path
         for path in found.members
         if path in then
         and is_unsettled(then[path], evidence.instant)
-        and closed <= then[path].last_modified
+        and not _is_closed(evidence, path)
         # Whoever writes it again has ended with this one.
-        and evidence.following.get(path, 0) - evidence.instant != 1
+        and _next_write(evidence, path) != int(evidence.instant // 1) + 1
     ]
     if open_:
         began = min(then[path].last_modified for path in open_)
         began_at = f"begun at {show(began)}"
         yield f"{some(open_)} {_be(open_)} uploaded in parts, {began_at}, and S3 does not tell when that ended"
+
+
+def _is_closed(evidence: Evidence, path: str) -> bool:
+    """Whether what its save writes last, in one request and beside or above it, was written after the upload began."""
+    save, began = evidence.save_of(path), evidence.second(path)
+    if save is None:
+        return False
+    return any(
+        began < evidence.second(closing) <= save.last and path.startswith(closing[: closing.rfind("/") + 1])
+        for closing in evidence.found.closing
+        if closing in evidence.then and not is_multipart(evidence.then[closing])
+    )
+
+
+def _next_write(evidence: Evidence, path: str) -> int | None:
+    second = int(evidence.instant // 1)
+    later = (int(entry.last_modified // 1) for entry in evidence.histories[path])
+    return min((time for time in later if time > second), default=None)
+
+
+def warn(evidence: Evidence) -> tuple[str, ...]:
+    """What the user should know of a model beside its condition."""
+    return (*_resumed(evidence), *_parts_apart(evidence), *_edited(evidence), *_beside(evidence), *_unchecked(evidence))
+
+
+def _resumed(evidence: Evidence) -> Iterator[str]:
+    """Files of saves that pass for one."""
+    for of in evidence.parts.values():
+        if not surely_of_one_save(of) and of_one_save(of, evidence.saves):
+            newest, its, rest = parts(of, evidence.saves, evidence.instant)
+            earlier = max(max(of[path]) for path in rest)
+            then, before = show(evidence.saves[newest].start), show(evidence.saves[earlier].start)
+            yield (
+                f"{some(its)} {_were(its)} written at {then}, {some(rest)} at {before}: a push that was resumed looks "
+                "like this, a restored model whose older versions have expired, and a push that was cut off long ago"
+            )
+
+
+def _parts_apart(evidence: Evidence) -> Iterator[str]:
+    """Parts that no save wrote together, each with the newest save it is of."""
+    every = [of for of in evidence.parts.values() if of]
+    if of_one_save({path: numbers for of in every for path, numbers in of.items()}, evidence.saves):
+        return
+    by_save: dict[int, list[str]] = {}
+    for name, of in evidence.parts.items():
+        if of:
+            by_save.setdefault(max(max(numbers, default=0) for numbers in of.values()), []).append(name)
+    if len(by_save) > 1:
+        told = ", ".join(
+            f"{some(names)} {_were(names)} written at {show(evidence.saves[number].start)}"
+            for number, names in sorted(by_save.items(), reverse=True)[:NAMED]
+        )
+        yield f"{told}: a part that was replaced alone or a push that was cut off looks like this"
+
+
+def _edited(evidence: Evidence) -> Iterator[str]:
+    """Configs that say something new since the weights were written."""
+    found, then = evidence.found, evidence.then
+    wrote = [save for path in found.members if path in then and (save := evidence.save_of(path))]
+    if not wrote:
+        return
+    until = max(save.last for save in wrote)
+    apart = {path for files in found.parts.values() for path in files}
+    configs = [path for path in (*found.others, *found.indexes) if path in found.indexes or is_config(path)]
+    new = [
+        path
+        for path in configs
+        if path in then
+        and path not in apart
+        and evidence.second(path) > until
+        and not any(_stood(entry, then[path], until) for entry in evidence.histories[path])
+    ]
+    if new:
+        yield (
+            f"{some(new)} {_were(new)} written at {show(max(evidence.second(path) for path in new))}, the weights at "
+            f"{show(until)}: a config that was edited alone or a push that was cut off looks like this"
+        )
+
+
+def _stood(entry: Entry, now: Entry, until: int) -> bool:
+    return not entry.is_marker and entry.last_modified <= until and content_of(entry) == content_of(now)
+
+
+def _beside(evidence: Evidence) -> Iterator[str]:
+    found = evidence.found
+    needed = {*found.members, *found.indexes, *found.configs}
+    for path, finding in evidence.findings.items():
+        if finding.problem and path not in needed:
+            yield f"{path} {finding.problem}"
+
+
+def _unchecked(evidence: Evidence) -> Iterator[str]:
+    """Files that the model needs and that nobody looked into."""
+    found, then = evidence.found, evidence.then
+    archived, partly, sizes = list[str](), list[str](), list[str]()
+    for path in dict.fromkeys((*found.members, *found.indexes, *found.configs)):
+        if path not in then or path in evidence.read or path in found.hashed or not then[path].size:
+            continue
+        finding = evidence.findings.get(path)
+        if is_archived(then[path]):
+            archived.append(path)
+        elif finding is not None and not finding.proved and not finding.problem:
+            (partly if finding.format else sizes).append(path)
+    sizes = [path for path in sizes if found.least.get(path, 0) < 2]
+    if archived:
+        yield f"{some(archived)} {_be(archived)} archived, so the content was not checked"
+    if denied := [path for path in found.paths if path in evidence.denied]:
+        yield f"{some(denied)} cannot be read, so the content was not checked"
+    if partly:
+        yield f"{some(partly)} {_were(partly)} checked in part only"
+    if sizes:
+        yield f"{some(sizes)} {_be(sizes)} of no format that is checked: only names and sizes were looked at"
 
 
 def some(names: Sequence[str], noun: str = "") -> str:
@@ -153,3 +307,7 @@ def some(names: Sequence[str], noun: str = "") -> str:
 
 def _be(names: Sequence[str]) -> str:
     return "is" if len(names) == 1 else "are"
+
+
+def _were(names: Sequence[str]) -> str:
+    return "was" if len(names) == 1 else "were"

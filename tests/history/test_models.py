@@ -50,7 +50,8 @@ def test_a_push_that_was_cut_off_leaves_files_of_two_saves_and_only_the_one_befo
     assert verdict.reasons == (
         "files of two saves: the one that began at 1970-01-12T15:10:00Z wrote model-00001-of-00004.safetensors and "
         "model-00002-of-00004.safetensors, but not model-00003-of-00004.safetensors and "
-        "model-00004-of-00004.safetensors; a push that was cut off looks like this",
+        "model-00004-of-00004.safetensors; a push that was cut off, or an uploader that skips unchanged files, looks "
+        "like this",
     )
     assert (verdict.before, verdict.after) == (T0 + 4999, None)
 

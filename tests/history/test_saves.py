@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from artifact_store.history.saves import QUIET_SECONDS, doubts, of_one_save, origins, parts, saves
+from artifact_store.history.saves import doubts, of_one_save, origins, parts, saves
+from artifact_store.history.state import UNSETTLED_WINDOW, open_for
 from artifact_store.s3.operations import Entry
 
 MIB = 1024**2
@@ -27,7 +28,7 @@ def told(files: dict[str, list[Entry]]) -> list[tuple[int, int, list[str], list[
 
 def test_writes_close_together_are_one_save_and_a_pause_ends_it() -> None:
     files = {
-        "a": newest_first(entry("a", 100), entry("a", 100 + 3 + QUIET_SECONDS * 2)),
+        "a": newest_first(entry("a", 100), entry("a", 100 + 3 + UNSETTLED_WINDOW * 2)),
         "b": newest_first(entry("b", 103)),
     }
     assert told(files) == [
@@ -42,7 +43,8 @@ def test_a_file_written_a_second_time_begins_the_next_save_however_soon() -> Non
 
 
 def test_the_next_file_may_begin_as_late_as_the_largest_takes_to_upload() -> None:
-    late = 100 + QUIET_SECONDS + 500
+    late = 100 + UNSETTLED_WINDOW + 500
+    assert late == 100 + open_for(10 * MIB * 500)
     files = {"a": [entry("a", 100, size=10 * MIB * 500)], "b": [entry("b", late)]}
     assert [(start, end) for start, end, *_ in told(files)] == [(100, late)]
     files["b"] = [entry("b", late + 1)]

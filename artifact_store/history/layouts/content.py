@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from artifact_store.history.sets import SMALL, File, Folder, R, Reading
+from artifact_store.history.sets import SMALL, THAW, File, Folder, Missing, ModelSet, R, Reading
 
 MEMBERS = 10_000
 """Files that one index may name: the largest public models have fewer than 1,000 shards."""
@@ -39,6 +39,8 @@ def read(folder: Folder, path: str, limit: int = SMALL) -> Reading[bytes]:
     if file is not None and file.size > limit:
         raise Fault(f"{shown(path)} has {file.size:,} bytes, more than the {limit:,} that are read of such a file")
     content = yield path
+    if content is None and file is not None and file.archived:
+        raise Fault(f"{shown(path)} lies in {file.archived} and {THAW}")
     if content is None:
         raise Fault(f"{shown(path)} cannot be read")
     if len(content) > limit:
@@ -109,6 +111,33 @@ def inner_path(value: Any, named_by: str) -> str:
     if value.startswith("/") or ".." in parts or "\\" in path or not path.isprintable() or len(path) > KEY:
         raise Fault(f"{shown(named_by)} names {shown(value)}, which is no path inside the folder")
     return path
+
+
+def pointer_set(
+    layout: str,
+    folder: Folder,
+    path: str,
+    *,
+    target: str = "",
+    there: Iterable[str] = (),
+    others: tuple[str, ...] = (),
+    problem: str = "",
+    warnings: tuple[str, ...] = (),
+) -> ModelSet:
+    """The set of a file that says which of the models below is current. target: the path it names, "" where that cannot
+    be told. there: the files of the target."""
+    targets = tuple(sorted(there))
+    return ModelSet(
+        layout=layout,
+        prefix=folder.prefix,
+        name=path.removesuffix(".txt"),
+        others=others,
+        pointers=(path,),
+        missing=(Missing(target, named_by=path),) if target and not targets else (),
+        targets=targets,
+        problems=(problem,) if problem else (),
+        warnings=warnings,
+    )
 
 
 def files_at(folder: Folder, path: str) -> list[str]:

@@ -68,6 +68,11 @@ class Map:
         """The files with tensors that are there."""
         return tuple(self.least)
 
+    @property
+    def bound(self) -> tuple[str, ...]:
+        """What one save wrote: a map says where in the bytes of its own save each tensor lies."""
+        return (*self.members, *self.maps)
+
 
 def in_lightning_folder(folder: Folder) -> bool:
     """A folder named like a file, `epoch=3.ckpt/`, that holds a sharded checkpoint: its last file may be absent yet."""
@@ -182,6 +187,7 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
             least=found.least,
             problems=found.problems,
             warnings=found.warnings,
+            parts={"": found.bound},
             leftovers=found.leftovers,
         )
     ]

@@ -12,7 +12,15 @@ from itertools import product
 from math import prod
 from typing import Final, TypeAlias
 
-from artifact_store.history.layouts.content import Fault, direct_names, files_at, inner_path, read_text, shown
+from artifact_store.history.layouts.content import (
+    Fault,
+    direct_names,
+    files_at,
+    inner_path,
+    pointer_set,
+    read_text,
+    shown,
+)
 from artifact_store.history.layouts.naming import MOST_NUMBERS, told
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
@@ -55,32 +63,18 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
 def _pointer(folder: Folder, name: str) -> Reading[ModelSet | None]:
     """The set of a file that names a tag; None where it is some other file called `latest`."""
     others = tuple(sorted(folder.names & {"zero_to_fp32.py"}))
-    missing: tuple[Missing, ...] = ()
-    problems: tuple[str, ...] = ()
     ours = bool(others) or any(_TAG.fullmatch(below) for below in folder.folders)
     if not ours and folder.files[name].size > 1024:
         return None
     try:
         text = yield from read_text(folder, name, 1024)
         tag = inner_path(text.strip(), name)
-        there = files_at(folder, tag)
-        ours = ours or bool(_TAG.fullmatch(tag)) or any(path.endswith(_STATES) for path in there)
-        if not there:
-            missing = (Missing(tag, named_by=name),)
     except Fault as fault:
-        problems = (str(fault),)
-    if not ours:
+        return pointer_set(LAYOUT.name, folder, name, others=others, problem=str(fault)) if ours else None
+    there = files_at(folder, tag)
+    if not (ours or _TAG.fullmatch(tag) or any(path.endswith(_STATES) for path in there)):
         return None
-    return ModelSet(
-        layout=LAYOUT.name,
-        prefix=folder.prefix,
-        name=name,
-        others=others,
-        pointers=(name,),
-        missing=missing,
-        problems=problems,
-        sharded=False,
-    )
+    return pointer_set(LAYOUT.name, folder, name, target=tag, there=there, others=others)
 
 
 def _tag_folder(folder: Folder) -> ModelSet | None:
@@ -104,14 +98,16 @@ def _tag_folder(folder: Folder) -> ModelSet | None:
     if not any("model_states" in name for name in members):
         missing.append(Missing("mp_rank_00_model_states.pt", named_by=min(members)))
     named, rest = told(missing)
+    every = (*sorted(members), *universal)
     return ModelSet(
         layout=LAYOUT.name,
         prefix=folder.prefix,
-        members=(*sorted(members), *universal),
+        members=every,
         others=tuple(name for name in names if name not in members and name not in POINTERS),
         missing=named,
         problems=(*problems, *rest),
         warnings=tuple(_uneven(folder, kinds)),
+        parts={"": every},
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from artifact_store.history.layouts.configs import loaded
 from artifact_store.history.layouts.content import (
     Fault,
     below,
@@ -68,6 +69,7 @@ class Parts:
     tensors: dict[str, frozenset[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     readers: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, name: str, found: ModelSet) -> None:
@@ -79,6 +81,8 @@ class Parts:
         self.tensors |= {f"{name}/{path}": tensors for path, tensors in found.tensors.items()}
         self.problems += [f"{name}: {text}" for text in found.problems]
         self.warnings += [f"{name}: {text}" for text in found.warnings]
+        for files in found.parts.values():
+            self.parts[f"{name}/{found.name}"] = tuple(_within(name, files))
         for reader, taken in found.readers.items():
             self.readers.setdefault(reader, []).append(f"{name}/: {taken}")
 
@@ -96,7 +100,7 @@ def _marks(folder: Folder) -> bool:
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     sets = yield from weight_sets(folder, "diffusers", FAMILIES, companions(folder))
     if LORA in folder.files:
-        lora = ModelSet(layout="diffusers", prefix=folder.prefix, name="lora", members=(LORA,), sharded=False)
+        lora = ModelSet(layout="diffusers", prefix=folder.prefix, name="lora", members=(LORA,))
         sets.append(lora)
     if INDEX in folder.files:
         pipeline = yield from _pipeline(folder)
@@ -124,11 +128,12 @@ def _pipeline(folder: Folder) -> Reading[ModelSet]:
         members=tuple(parts.members),
         indexes=(*parts.indexes, INDEX),
         others=(*parts.others, *companions(folder)),
+        configs=loaded((*parts.others, *companions(folder))),
         missing=tuple(parts.missing),
         tensors=parts.tensors,
         problems=tuple(parts.problems),
         warnings=tuple(parts.warnings),
-        sharded=False,  # a component may be replaced alone; each is also a set of its own
+        parts=parts.parts,
         readers={reader: ", ".join(taken) for reader, taken in parts.readers.items()},
         leftovers=tuple(parts.leftovers),
     )
@@ -170,6 +175,7 @@ def _weights(inner: Folder, name: str, library: str, parts: Parts) -> Reading[No
     if not sets:
         weights = [path for path in direct_names(inner) if path.endswith(OTHER_WEIGHTS)]
         parts.members += _within(name, tuple(weights))
+        parts.parts |= {path: (path,) for path in _within(name, tuple(weights))}
         if not weights and "config.json" in inner.files:
             usual = "diffusion_pytorch_model.safetensors" if library == "diffusers" else "model.safetensors"
             parts.missing.append(Missing(f"{name}/{usual}", INDEX))

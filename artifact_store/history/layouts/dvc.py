@@ -40,7 +40,7 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
         sets.append(found)
     if len(trees) > MOST_TREES:
         note = f"{len(trees) - MOST_TREES:,} more .dir trees are not read: {listed(trees[MOST_TREES:])}"
-        sets.append(ModelSet(layout=LAYOUT.name, prefix=folder.prefix, name="trees", warnings=(note,), sharded=False))
+        sets.append(ModelSet(layout=LAYOUT.name, prefix=folder.prefix, name="trees", warnings=(note,)))
     return sets
 
 
@@ -71,8 +71,8 @@ def _tree(folder: Folder, path: str, version_3: bool) -> Reading[ModelSet]:
         missing=missing,
         problems=(*problems, *rest),
         warnings=tuple(warnings),
+        hashed=frozenset(child for child in members if _hash(child) == folder.files[child].etag.strip('"')),
         may_be_empty=frozenset({_EMPTY} & {*members}),
-        sharded=False,
     )
 
 

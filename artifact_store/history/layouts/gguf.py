@@ -39,7 +39,6 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
                 name=name.removesuffix(".gguf"),
                 members=(name,),
                 others=sidecars,
-                sharded=False,
             )
             sets.append(single)
     return sets + [_split(folder, stem, count, numbers, sidecars) for (stem, count), numbers in sorted(pieces.items())]
@@ -48,15 +47,17 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
 def _split(folder: Folder, stem: str, count: int, numbers: dict[int, str], others: tuple[str, ...]) -> ModelSet:
     first = numbers[min(numbers)]
     absent, fault = uncounted(numbers, count)
+    pieces = tuple(name for _, name in sorted(numbers.items()))
     return ModelSet(
         layout="gguf",
         prefix=folder.prefix,
         name=f"{stem}-of-{count:05}",
-        members=tuple(name for _, name in sorted(numbers.items())),
+        members=pieces,
         others=others,
         missing=tuple(Missing(path, first) for path in absent),
         facts={name: {"split.no": number - 1, "split.count": count} for number, name in numbers.items()},
         problems=(fault,) if fault else (),
+        parts={"": pieces},
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from artifact_store.history.layouts.configs import loaded
 from artifact_store.history.layouts.content import Fault, direct_names, files_at, read_object
 from artifact_store.history.layouts.weights import invert
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
@@ -42,10 +43,16 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     for name in names:
         if name.endswith(".keras") or (HDF5.fullmatch(name) and name not in taken):
             others = _beside(folder) if name == f"model{WEIGHTS}" else ()
-            one = ModelSet(
-                layout="keras", prefix=folder.prefix, name=name, members=(name,), others=others, sharded=False
+            sets.append(
+                ModelSet(
+                    layout="keras",
+                    prefix=folder.prefix,
+                    name=name,
+                    members=(name,),
+                    others=others,
+                    configs=loaded(others),
+                )
             )
-            sets.append(one)
     return sets
 
 
@@ -57,15 +64,19 @@ def _sharded(folder: Folder, stem: str, pieces: list[str]) -> Reading[ModelSet]:
         named = sorted(invert(content.get("weight_map"), index, "h5"))
     except Fault as fault:
         named, problems = pieces, (str(fault),)
+    others = _beside(folder) if stem == "model" else ()
+    members = tuple(path for path in named if path in folder.files)
     return ModelSet(
         layout="keras",
         prefix=folder.prefix,
         name=index,
-        members=tuple(path for path in named if path in folder.files),
+        members=members,
         indexes=(index,),
-        others=_beside(folder) if stem == "model" else (),
+        others=others,
+        configs=loaded(others),
         missing=tuple(Missing(path, index) for path in named if path not in folder.files),
         problems=problems,
+        parts={"": members},
         leftovers=tuple(name for name in pieces if name not in named),
     )
 

@@ -32,7 +32,6 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
             name=name.removesuffix(".ckpt"),
             members=(name,),
             warnings=(warning,) if name in last and len(last) > 1 else (),
-            sharded=False,
         )
         for name in names
         if name.endswith(".ckpt")
@@ -46,7 +45,7 @@ def _sharded(folder: Folder) -> Reading[list[ModelSet]]:
     found = yield from dcp.read_map(folder)
     if not found.maps and not found.members:
         return []
-    missing = found.missing
+    missing, closing = found.missing, tuple({META} & folder.names)
     if META not in folder.names:
         missing = (*missing, Missing(META, named_by=(*found.maps, *found.members)[0]))
     return [
@@ -54,11 +53,13 @@ def _sharded(folder: Folder) -> Reading[list[ModelSet]]:
             layout=LAYOUT.name,
             prefix=folder.prefix,
             members=found.members,
-            indexes=(*found.maps, *({META} & folder.names)),
+            indexes=(*found.maps, *closing),
             missing=missing,
             least=found.least,
             problems=found.problems,
             warnings=found.warnings,
+            # it holds the step of the loops that the weights are of
+            parts={"": (*found.bound, *closing)},
             leftovers=found.leftovers,
         )
     ]

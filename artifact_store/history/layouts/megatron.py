@@ -19,6 +19,7 @@ from artifact_store.history.layouts.content import (
     files_at,
     is_marker,
     kind,
+    pointer_set,
     read_object,
     read_text,
     shown,
@@ -52,24 +53,12 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
 
 
 def _pointer(folder: Folder) -> Reading[ModelSet]:
-    missing: tuple[Missing, ...] = ()
-    problems: tuple[str, ...] = ()
     try:
         text = yield from read_text(folder, TRACKER, 1024)
         target = _target(folder, text.strip())
-        if not files_at(folder, target):
-            missing = (Missing(target, named_by=TRACKER),)
     except Fault as fault:
-        problems = (str(fault),)
-    return ModelSet(
-        layout=LAYOUT.name,
-        prefix=folder.prefix,
-        name=TRACKER.removesuffix(".txt"),
-        pointers=(TRACKER,),
-        missing=missing,
-        problems=problems,
-        sharded=False,
-    )
+        return pointer_set(LAYOUT.name, folder, TRACKER, problem=str(fault))
+    return pointer_set(LAYOUT.name, folder, TRACKER, target=target, there=files_at(folder, target))
 
 
 def _target(folder: Folder, text: str) -> str:
@@ -129,6 +118,7 @@ def _ranks(folder: Folder) -> ModelSet | None:
         missing=named,
         problems=(*problems, *rest),
         warnings=warnings,
+        parts={"": tuple(sorted(paths))},
     )
 
 
@@ -177,6 +167,7 @@ def _distributed(folder: Folder) -> Reading[ModelSet]:
         least=found.least,
         problems=(*problems, *found.problems),
         warnings=found.warnings,
+        parts={"": (*members, *found.maps)},
         leftovers=found.leftovers,
     )
 

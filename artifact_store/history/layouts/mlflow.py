@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from artifact_store.history.layouts.configs import loaded
 from artifact_store.history.layouts.content import (
     MEMBERS,
     Fault,
@@ -40,6 +41,12 @@ PATHS = (
 )
 """Keys under which flavors name a file or folder of the model. model_code_path is none: it is kept as it was on the
 machine that saved, and loaders use its last part alone."""
+
+INNER = re.compile(r".*\.index(?:\.[A-Za-z0-9_]+)?\.json|saved_model\.pb")
+"""Indexes of the models that flavors hold, which close them; the same for all saves of one shape."""
+
+OF_BYTES = re.compile(r".*\.index|(?:__\d+)?\.metadata|manifest\.ocdbt")
+"""Indexes that speak of the bytes of one save."""
 
 ENVIRONMENTS = ("conda", "virtualenv")
 RUN = re.compile(r"(?:.*/)?[0-9a-f]{32}/")
@@ -83,26 +90,38 @@ def _model(folder: Folder) -> Reading[ModelSet]:
     except Fault as fault:
         problems.append(str(fault))
         named.clear()
-    members, found = [], set()
+    members, inner, found = list[str](), list[str](), set[str]()
+    parts: dict[str, list[str]] = {MODEL: [MODEL]}
     for path in sorted(folder.files):
         owner = None if is_marker(path) else _owner(path, named)
         if owner is None:
             continue
         found.add(owner)
+        name = path.rsplit("/", 1)[-1]
+        if path != owner and (INNER.fullmatch(name) or OF_BYTES.fullmatch(name)):
+            inner.append(path)
         # Configs and code in a flavor's folder are mended alone, which makes no mix of two saves.
-        if path == owner or holds_weights(path):
+        elif path == owner or holds_weights(path):
             members.append(path)
-    taken = {MODEL, *members}
+        else:
+            continue
+        if not INNER.fullmatch(name):
+            parts.setdefault(owner, []).append(path)
+    taken = {MODEL, *members, *inner}
+    others = tuple(sorted(path for path in folder.files if path not in taken and not is_marker(path)))
     return ModelSet(
         layout="mlflow",
         prefix=folder.prefix,
         members=tuple(members),
-        indexes=(MODEL,),
-        others=tuple(sorted(path for path in folder.files if path not in taken and not is_marker(path))),
+        indexes=(*inner, MODEL),
+        others=others,
+        configs=loaded(path for path in others if _owner(path, named)),
         missing=tuple(Missing(path, MODEL) for path in sorted(named - found)),
         problems=tuple(problems),
         warnings=tuple(warnings),
         may_be_empty=rightly_empty(members),
+        parts={part: tuple(files) for part, files in parts.items()},
+        unordered=frozenset({MODEL}),  # os.walk tells when it is uploaded
     )
 
 
@@ -188,7 +207,7 @@ def _run(folder: Folder) -> list[ModelSet]:
     files = sorted(path for path in folder.files if not is_marker(path))
     if not any(path.startswith("artifacts/") and path.endswith(f"/{MODEL}") for path in files):
         return []
-    return [ModelSet(layout="mlflow-run", prefix=folder.prefix, others=tuple(files), sharded=False)]
+    return [ModelSet(layout="mlflow-run", prefix=folder.prefix, others=tuple(files))]
 
 
 def _registered(folder: Folder) -> Reading[ModelSet]:
@@ -217,7 +236,6 @@ def _registered(folder: Folder) -> Reading[ModelSet]:
         others=tuple(path for path in files if path not in taken),
         missing=tuple(missing),
         problems=tuple(problems),
-        sharded=False,
     )
 
 

@@ -75,7 +75,7 @@ def _read(folder: Folder, name: str, data: list[str]) -> Reading[ModelSet]:
         least={path: least[path] for path in there if least[path]},
         problems=tuple(problems),
         may_be_empty=frozenset(path for path in there if not least[path] and not problems),
-        sharded=bool(least),
+        parts={"": (*there, name)},
         leftovers=tuple(path for path in data if path not in least),
     )
 
@@ -88,7 +88,7 @@ def _unread(folder: Folder, name: str, data: list[str]) -> ModelSet:
         name=name.removesuffix(".onnx"),
         members=(*data, name),
         warnings=warnings if data else (),
-        sharded=bool(data),
+        parts={"": (*data, name)},
     )
 
 

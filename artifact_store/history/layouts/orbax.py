@@ -32,6 +32,7 @@ MANIFEST: Final = "manifest.ocdbt"
 COMMITTED: Final = "commit_success.txt"
 UNFINISHED: Final = ".orbax-checkpoint-tmp"
 _PROCESS: Final = re.compile(r"ocdbt\.process_([0-9]{1,6})/")
+_OF_SHAPES: Final = frozenset({ITEM, COMMITTED, "_sharding", ".zarray", ".zattrs", ".zgroup", "zarr.json"})
 _ARRAYS: Final = re.compile(r"PyTree|Standard|Array")
 
 
@@ -44,6 +45,8 @@ class _Parts:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     may_be_empty: set[str] = field(default_factory=set)
+    bound: list[str] = field(default_factory=list)
+    """What each save writes anew: not what is the same for all arrays of these names and shapes."""
 
 
 def _marks(folder: Folder) -> bool:
@@ -84,6 +87,7 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
             problems=(*parts.problems, *rest),
             warnings=tuple(parts.warnings),
             may_be_empty=frozenset(parts.may_be_empty | {MARK, COMMITTED} & folder.names),
+            parts={"": (*parts.bound, *({STEP} & folder.names))},  # the step holds the time of its commit
         )
     ]
 
@@ -132,6 +136,7 @@ def _item(folder: Folder, base: str, paths: list[str], parts: _Parts) -> Reading
         except Fault as fault:
             parts.problems.append(str(fault))
     arrays = database or "tree_metadata" in said
+    parts.bound += _bound(base, paths) if arrays else []
     for path in paths:
         name = path[len(base) :]
         if name == COMMITTED:
@@ -144,6 +149,12 @@ def _item(folder: Folder, base: str, paths: list[str], parts: _Parts) -> Reading
             parts.members.append(path)
             parts.may_be_empty |= frozenset() if arrays else rightly_empty([path])
     return arrays
+
+
+def _bound(base: str, paths: list[str]) -> list[str]:
+    """The files of an item's arrays that each save writes anew."""
+    same = f"{base}array_metadatas/"
+    return [path for path in paths if path.rsplit("/", 1)[-1] not in _OF_SHAPES and not path.startswith(same)]
 
 
 def _lacking(base: str, names: set[str], processes: dict[int, str]) -> Iterator[Missing]:

@@ -5,6 +5,7 @@ The base model is another set that may live anywhere; its name is passed on, nev
 
 from __future__ import annotations
 
+from artifact_store.history.layouts.configs import loaded
 from artifact_store.history.layouts.content import Fault, kind, read_object, shown
 from artifact_store.history.layouts.transformers import companions
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
@@ -42,10 +43,11 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
         members=weights,
         indexes=indexes,
         others=companions(folder),
+        configs=loaded(companions(folder)),
         missing=tuple(missing),
         problems=tuple(problems),
         warnings=tuple(warnings),
-        sharded=False,
+        parts={path: (path,) for path in (*weights[:1], *indexes)},
     )
     return [found]
 

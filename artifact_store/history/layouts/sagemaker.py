@@ -19,7 +19,7 @@ def _marks(folder: Folder) -> bool:
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     yield from ()
     others = (OUTPUT,) if OUTPUT in folder.files else ()
-    return [ModelSet(layout="sagemaker", prefix=folder.prefix, members=(ARCHIVE,), others=others, sharded=False)]
+    return [ModelSet(layout="sagemaker", prefix=folder.prefix, members=(ARCHIVE,), others=others)]
 
 
 LAYOUT = Layout("sagemaker", _marks, _recognise)

@@ -14,7 +14,7 @@ from typing import Final
 
 from artifact_store.formats import tensor_bundle
 from artifact_store.formats.tensor_bundle import BundleRefused
-from artifact_store.history.layouts.content import Fault, direct_names, inner_path, is_marker, read, shown
+from artifact_store.history.layouts.content import Fault, direct_names, inner_path, is_marker, pointer_set, read, shown
 from artifact_store.history.layouts.naming import MOST_LISTED, listed, told
 from artifact_store.history.sets import SMALL, Folder, Layout, Missing, ModelSet, Reading
 
@@ -43,6 +43,11 @@ class _Bundle:
     warnings: tuple[str, ...] = ()
     may_be_empty: frozenset[str] = frozenset()
     leftovers: tuple[str, ...] = ()
+
+    @property
+    def bound(self) -> tuple[str, ...]:
+        """What one save wrote: the index holds checksums of the data."""
+        return (*self.members, *self.index)
 
 
 def _marks(folder: Folder) -> bool:
@@ -86,6 +91,7 @@ def _saved_model(folder: Folder) -> Reading[ModelSet | None]:
         problems=bundle.problems,
         warnings=bundle.warnings,
         may_be_empty=bundle.may_be_empty | frozenset(assets),
+        parts={"": bundle.bound},
         leftovers=bundle.leftovers,
     )
 
@@ -130,6 +136,7 @@ def _checkpoints(folder: Folder) -> Reading[list[ModelSet]]:
                 problems=bundle.problems,
                 warnings=bundle.warnings,
                 may_be_empty=bundle.may_be_empty,
+                parts={"": bundle.bound},
                 leftovers=bundle.leftovers,
             )
         )
@@ -207,36 +214,27 @@ def _pointer(folder: Folder) -> Reading[ModelSet | None]:
     paths = _PATHS.findall(text)
     if "model_checkpoint_path" not in text:
         return None
-    missing: tuple[Missing, ...] = ()
-    problems: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
     current = [path for name, path in paths if name == "model_checkpoint_path"]
+    gone = {path for name, path in paths if name != "model_checkpoint_path" and not _files_of(folder, path)} - {
+        *current
+    }
+    warnings = (f"{POINTER} also lists checkpoints that are not there: {listed(gone)}",) if gone else ()
     try:
         if len(current) != 1 or "\\" in current[0]:
             raise Fault(f"{POINTER} names {len(current)} checkpoints that can be read; it should name one")
         stem = inner_path(current[0], POINTER)
-        if not _there(folder, stem):
-            missing = (Missing(stem + _INDEX, named_by=POINTER),)
     except Fault as fault:
-        problems = (str(fault),)
-    gone = [path for name, path in paths if name != "model_checkpoint_path" and not _there(folder, path)]
-    if gone := sorted({*gone} - {*current}):
-        warnings = (f"{POINTER} also lists checkpoints that are not there: {listed(gone)}",)
-    return ModelSet(
-        layout=LAYOUT.name,
-        prefix=folder.prefix,
-        name=POINTER,
-        pointers=(POINTER,),
-        missing=missing,
-        problems=problems,
-        warnings=warnings,
-        sharded=False,
-    )
+        return pointer_set(LAYOUT.name, folder, POINTER, problem=str(fault), warnings=warnings)
+    there = _files_of(folder, stem)
+    return pointer_set(LAYOUT.name, folder, POINTER, target=stem + _INDEX, there=there, warnings=warnings)
 
 
-def _there(folder: Folder, stem: str) -> bool:
-    """The index, or the one file of the oldest format."""
-    return stem + _INDEX in folder.files or stem in folder.files
+def _files_of(folder: Folder, stem: str) -> list[str]:
+    """The files of a checkpoint: its index and data, or the one file of the oldest format; [] without those."""
+    if stem + _INDEX not in folder.files and stem not in folder.files:
+        return []
+    data = (path for path in folder.files if path.startswith(f"{stem}.data-") and _DATA.fullmatch(path))
+    return sorted({stem, stem + _INDEX} & folder.files.keys() | {*data})
 
 
 LAYOUT: Final = Layout("tensorflow", _marks, _recognise)

@@ -90,7 +90,6 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
             problems=(*problems, *_nothing(config, version, members)),
             warnings=tuple(warnings),
             may_be_empty=rightly_empty(members) | {path for path in members if is_marker(path)},
-            sharded=False,
         )
         for version, members in files.items()
     ]

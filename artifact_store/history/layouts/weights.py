@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from artifact_store.history.layouts.configs import loaded
 from artifact_store.history.layouts.content import (
     MEMBERS,
     Fault,
@@ -150,11 +151,13 @@ def _set(folder: Folder, layout: str, group: Group, others: tuple[str, ...]) -> 
         members=tuple(sorted(members)),
         indexes=tuple(group.indexes),
         others=others,
+        configs=loaded(others),
         missing=tuple(missing),
         tensors=tensors,
         problems=tuple(problems),
         warnings=tuple(_warnings(folder, group, indexes, leftovers)),
-        sharded=bool(group.indexes or group.shards) and not readers,
+        # An index is the same for all saves of one sharding. Where readers differ, the members are of more than one.
+        parts={} if readers else {"": tuple(sorted(members))},
         readers=readers,
         leftovers=tuple(leftovers),
     )
@@ -247,5 +250,7 @@ def _readers(group: Group, indexes: Mapping[str, Index]) -> Mapping[str, str]:
             return {}
         return group.family.choice(group.single, group.indexes[0])
     if len({frozenset(index.tensors) for index in indexes.values()}) > 1:
-        return {f"readers of {path}": f"the {len(index.tensors)} files it names" for path, index in indexes.items()}
+        return {
+            f"readers of {path}": f"the {len(index.tensors)} files that {path} names" for path, index in indexes.items()
+        }
     return {}

@@ -30,6 +30,7 @@ def test_the_files_the_map_names_are_the_checkpoint_each_as_long_as_its_last_pie
             members=("__0_0.distcp", "__1_0.distcp"),
             indexes=(".metadata",),
             least={"__0_0.distcp": 1250, "__1_0.distcp": 1200},
+            parts={"": ("__0_0.distcp", "__1_0.distcp", ".metadata")},
         )
     ]
 

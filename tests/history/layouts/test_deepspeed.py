@@ -31,6 +31,7 @@ def test_the_rank_files_of_a_tag_are_one_model_and_nothing_is_read():
             prefix="models/m/",
             members=tuple(sorted(ZERO_2)),
             others=("notes.txt",),
+            parts={"": tuple(sorted(ZERO_2))},
         )
     ]
     assert asked == []
@@ -116,7 +117,7 @@ def test_latest_is_a_pointer_beside_the_folders_it_names():
             name="latest",
             others=("zero_to_fp32.py",),
             pointers=("latest",),
-            sharded=False,
+            targets=tuple(sorted(f"global_step100/{name}" for name in ZERO_2)),
         )
     ]
 

@@ -63,7 +63,19 @@ def test_a_pipeline_is_the_weights_indexes_and_configs_of_its_components():
                 "vae/config.json",
                 "README.md",
             ),
-            sharded=False,
+            configs=(
+                "scheduler/scheduler_config.json",
+                "text_encoder/config.json",
+                "tokenizer/merges.txt",
+                "tokenizer/tokenizer_config.json",
+                "unet/config.json",
+                "vae/config.json",
+            ),
+            parts={
+                "text_encoder/": ("text_encoder/model.safetensors",),
+                "unet/": tuple(UNET),
+                "vae/": ("vae/diffusion_pytorch_model.safetensors",),
+            },
             tensors={UNET[0]: frozenset({"t1"}), UNET[1]: frozenset({"t2"})},
         )
     ]
@@ -168,7 +180,7 @@ def test_a_bin_file_beside_its_index_is_taken_first():
 
 def test_weights_of_a_lora_are_a_model():
     found = only(LAYOUT, {"pytorch_lora_weights.safetensors": 9})
-    assert (found.name, found.members, found.sharded) == ("lora", ("pytorch_lora_weights.safetensors",), False)
+    assert (found.name, found.members, found.parts) == ("lora", ("pytorch_lora_weights.safetensors",), {})
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,6 @@ def test_a_tree_is_the_objects_it_names_each_once(prefix):
             members=(FIRST, EMPTY, SECOND),
             indexes=(TREE,),
             may_be_empty=frozenset({EMPTY}),
-            sharded=False,
         )
     ]
     assert asked == [TREE]

@@ -17,9 +17,9 @@ def pieces(stem, count):
 
 def test_each_single_file_is_a_model_and_nothing_is_read():
     sets, asked = recognise_reading(LAYOUT, {"a.Q4_K_M.gguf": 9, "b.gguf": 9, "README.md": 9, "": 0, "old/c.gguf": 9})
-    assert [(found.name, found.members, found.sharded) for found in sets] == [
-        ("a.Q4_K_M", ("a.Q4_K_M.gguf",), False),
-        ("b", ("b.gguf",), False),
+    assert [(found.name, found.members, found.parts) for found in sets] == [
+        ("a.Q4_K_M", ("a.Q4_K_M.gguf",), {}),
+        ("b", ("b.gguf",), {}),
     ]
     assert asked == []
 
@@ -33,6 +33,7 @@ def test_the_pieces_of_one_count_are_one_model_and_each_must_know_its_number():
             name="m-of-00002",
             members=(first, second),
             facts={first: {"split.no": 0, "split.count": 2}, second: {"split.no": 1, "split.count": 2}},
+            parts={"": (first, second)},
         )
     ]
 

@@ -24,10 +24,10 @@ def sharded(count):
 
 def test_each_file_is_a_model_and_nothing_is_read():
     sets, asked = recognise_reading(LAYOUT, {"a.keras": 9, "b.weights.h5": 9, "my_model.h5": 9, "c/d.keras": 9, "": 0})
-    assert [(found.name, found.members, found.sharded) for found in sets] == [
-        ("a.keras", ("a.keras",), False),
-        ("b.weights.h5", ("b.weights.h5",), False),
-        ("my_model.h5", ("my_model.h5",), False),
+    assert [(found.name, found.members, found.parts) for found in sets] == [
+        ("a.keras", ("a.keras",), {}),
+        ("b.weights.h5", ("b.weights.h5",), {}),
+        ("my_model.h5", ("my_model.h5",), {}),
     ]
     assert asked == []
 
@@ -51,6 +51,8 @@ def test_the_shards_an_index_names_are_one_model():
             members=tuple(pieces(3)),
             indexes=(INDEX,),
             others=("config.json",),
+            configs=("config.json",),
+            parts={"": tuple(pieces(3))},
         )
     ]
     assert asked == [INDEX]

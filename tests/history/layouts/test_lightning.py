@@ -22,9 +22,8 @@ def test_every_ckpt_file_is_a_model_of_its_own_and_nothing_is_read():
             prefix="models/m/",
             name="epoch=3-step=100",
             members=("epoch=3-step=100.ckpt",),
-            sharded=False,
         ),
-        ModelSet(layout="lightning", prefix="models/m/", name="last", members=("last.ckpt",), sharded=False),
+        ModelSet(layout="lightning", prefix="models/m/", name="last", members=("last.ckpt",)),
     ]
     assert asked == []
 
@@ -48,6 +47,7 @@ def test_a_folder_of_shards_closes_with_meta_pt(prefix):
             members=("__0_0.distcp", "__1_0.distcp"),
             indexes=(".metadata", "meta.pt"),
             least={"__0_0.distcp": 640, "__1_0.distcp": 640},
+            parts={"": ("__0_0.distcp", "__1_0.distcp", ".metadata", "meta.pt")},
         )
     ]
     assert recognise(dcp.LAYOUT, SHARDED, prefix) == []

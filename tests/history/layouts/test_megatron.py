@@ -29,7 +29,13 @@ def without(files, *gone):
 def test_the_rank_folders_of_an_iteration_are_one_model_and_nothing_is_read():
     sets, asked = recognise_reading(LAYOUT, RANKS | {"": 0, "mp_rank_00_000/": 0, "run_config.yaml": 4})
     assert sets == [
-        ModelSet(layout="megatron", prefix="models/m/", members=tuple(sorted(RANKS)), others=("run_config.yaml",))
+        ModelSet(
+            layout="megatron",
+            prefix="models/m/",
+            members=tuple(sorted(RANKS)),
+            others=("run_config.yaml",),
+            parts={"": tuple(sorted(RANKS))},
+        )
     ]
     assert asked == []
 
@@ -68,6 +74,7 @@ def test_a_distributed_iteration_closes_with_metadata_json():
             indexes=(".metadata", "metadata.json"),
             others=("run_config.yaml",),
             least={"__0_0.distcp": 640, "__0_1.distcp": 320},
+            parts={"": ("__0_0.distcp", "__0_1.distcp", "common.pt", ".metadata")},
         )
     ]
     assert recognise(dcp.LAYOUT, DISTRIBUTED) == []
@@ -150,7 +157,7 @@ def test_the_tracker_is_a_pointer_beside_the_folder_it_names(text, files):
             prefix="models/m/",
             name="latest_checkpointed_iteration",
             pointers=(TRACKER,),
-            sharded=False,
+            targets=tuple(sorted(files)),
         )
     ]
 

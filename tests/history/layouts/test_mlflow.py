@@ -62,6 +62,8 @@ def test_a_model_is_the_files_its_flavors_name_and_all_else_beside():
             members=("model.pkl",),
             indexes=("MLmodel",),
             others=("conda.yaml", "input_example.json", "python_env.yaml", "requirements.txt"),
+            parts={"MLmodel": ("MLmodel",), "model.pkl": ("model.pkl",)},
+            unordered=frozenset({"MLmodel"}),
         )
     ]
     assert asked == ["MLmodel"]
@@ -219,7 +221,6 @@ def test_a_run_that_holds_a_model_is_a_root_of_all_its_files():
                 layout="mlflow-run",
                 prefix=RUN,
                 others=("artifacts/model/MLmodel", "artifacts/plot.png", "meta.yaml"),
-                sharded=False,
             )
         ],
         [],
@@ -249,7 +250,6 @@ def test_an_alias_of_a_file_store_points_to_its_version():
                 indexes=("meta.yaml", "version-1/meta.yaml", "version-2/meta.yaml"),
                 pointers=("aliases/champion",),
                 others=("version-2/tags/stage",),
-                sharded=False,
             )
         ],
         ["aliases/champion"],

@@ -43,6 +43,7 @@ def test_a_graph_and_the_data_the_library_wrote_for_it_are_one_model(tmp_path):
             name="model",
             members=("model.onnx.data", "model.onnx"),
             least={"model.onnx.data": sets[0].least["model.onnx.data"]},
+            parts={"": ("model.onnx.data", "model.onnx")},
         )
     ]
     assert 8000 <= sets[0].least["model.onnx.data"] <= len(files["model.onnx.data"])
@@ -51,7 +52,7 @@ def test_a_graph_and_the_data_the_library_wrote_for_it_are_one_model(tmp_path):
 
 def test_a_graph_that_holds_its_tensors_is_one_file():
     found = only(LAYOUT, {"model.onnx": model("")})
-    assert (found.members, found.sharded, found.least) == (("model.onnx",), False, {})
+    assert (found.members, found.parts, found.least) == (("model.onnx",), {"": ("model.onnx",)}, {})
 
 
 def test_the_least_size_of_a_data_file_is_the_end_of_its_last_tensor():

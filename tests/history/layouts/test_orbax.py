@@ -63,6 +63,7 @@ def test_a_step_is_all_its_items_and_closes_with_its_metadata():
             members=("assets/droid/norm_stats.json", *MEMBERS),
             indexes=("state/_METADATA", "state/manifest.ocdbt", "_CHECKPOINT_METADATA"),
             others=("state/_sharding", "state/array_metadatas/process_0", "state/array_metadatas/process_1"),
+            parts={"": (*MEMBERS[:1], "state/manifest.ocdbt", *MEMBERS[1:], "_CHECKPOINT_METADATA")},
         )
     ]
     assert asked == ["state/_METADATA", "_CHECKPOINT_METADATA"]

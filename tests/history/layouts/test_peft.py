@@ -22,8 +22,9 @@ def test_an_adapter_is_its_weights_its_config_and_the_files_beside():
             members=("adapter_model.safetensors",),
             indexes=("adapter_config.json",),
             others=("README.md", "tokenizer.json"),
+            configs=("tokenizer.json",),
+            parts={path: (path,) for path in ("adapter_model.safetensors", "adapter_config.json")},
             warnings=(NEEDS,),
-            sharded=False,
         )
     ]
     assert asked == ["adapter_config.json"]

@@ -12,7 +12,6 @@ def test_the_archive_is_the_model_and_nothing_is_read():
         prefix="jobs/j-1/output/",
         members=("model.tar.gz",),
         others=("output.tar.gz",),
-        sharded=False,
     )
     assert recognise_reading(LAYOUT, files, "jobs/j-1/output/") == ([model], [])
 

@@ -37,6 +37,7 @@ def test_a_saved_model_is_its_graph_its_variables_and_its_assets():
             others=("assets.extra/examples", "fingerprint.pb"),
             least=dict(zip(DATA, (700, 311), strict=True)),
             may_be_empty=frozenset({"assets/vocab.txt"}),
+            parts={"": (*DATA, "variables/variables.index")},
         )
     ]
     assert asked == ["variables/variables.index"]
@@ -93,6 +94,9 @@ CKPT = {
 }
 
 
+TEN = ("ckpt-10.data-00000-of-00001", "ckpt-10.index")
+
+
 def test_each_stem_is_a_checkpoint_and_the_pointer_one_more():
     pointer = b'model_checkpoint_path: "ckpt-10"\nall_model_checkpoint_paths: "ckpt-1"\n'
     assert recognise(LAYOUT, CKPT | {"checkpoint": pointer}) == [
@@ -103,6 +107,7 @@ def test_each_stem_is_a_checkpoint_and_the_pointer_one_more():
             members=("ckpt-1.data-00000-of-00002", "ckpt-1.data-00001-of-00002"),
             indexes=("ckpt-1.index",),
             least={"ckpt-1.data-00000-of-00002": 700, "ckpt-1.data-00001-of-00002": 311},
+            parts={"": ("ckpt-1.data-00000-of-00002", "ckpt-1.data-00001-of-00002", "ckpt-1.index")},
         ),
         ModelSet(
             layout="tensorflow",
@@ -112,8 +117,9 @@ def test_each_stem_is_a_checkpoint_and_the_pointer_one_more():
             indexes=("ckpt-10.index",),
             others=("ckpt-10.meta",),
             least={"ckpt-10.data-00000-of-00001": 9},
+            parts={"": ("ckpt-10.data-00000-of-00001", "ckpt-10.index")},
         ),
-        ModelSet(layout="tensorflow", prefix="models/m/", name="checkpoint", pointers=("checkpoint",), sharded=False),
+        ModelSet(layout="tensorflow", prefix="models/m/", name="checkpoint", pointers=("checkpoint",), targets=TEN),
     ]
 
 

@@ -26,6 +26,8 @@ def test_a_sharded_model_is_its_index_the_shards_it_names_and_the_configs_beside
             members=tuple(shards("model", 3)),
             indexes=(INDEX,),
             others=("config.json", "merges.txt", "tokenizer.json", "tokenizer_config.json"),
+            configs=("config.json", "merges.txt", "tokenizer.json", "tokenizer_config.json"),
+            parts={"": tuple(shards("model", 3))},
             tensors={name: frozenset({f"t{number}"}) for number, name in enumerate(shards("model", 3), 1)},
         )
     ]
@@ -78,7 +80,7 @@ def test_a_single_file_beside_an_index_is_named_with_what_each_loader_takes():
         "vLLM with runai_streamer": "every .safetensors file",
     }
     assert found.members == (*shards("model", 2), "model.safetensors")
-    assert not found.sharded, "what two readers take is not one save"
+    assert found.parts == {}, "what two readers take is not one save"
 
 
 def test_a_stale_index_whose_shards_are_gone_still_divides_loaders():
@@ -139,8 +141,8 @@ def test_two_indexes_of_one_variant_that_name_other_files_divide_their_readers()
         "model.safetensors.fp16.index.json": index({"t": other}),
     }
     assert only(LAYOUT, files | CONFIGS).readers == {
-        "readers of model.safetensors.index.fp16.json": "the 1 files it names",
-        "readers of model.safetensors.fp16.index.json": "the 1 files it names",
+        "readers of model.safetensors.index.fp16.json": "the 1 files that model.safetensors.index.fp16.json names",
+        "readers of model.safetensors.fp16.index.json": "the 1 files that model.safetensors.fp16.index.json names",
     }
     files["model.safetensors.fp16.index.json"] = index({"t": one})
     assert only(LAYOUT, files | CONFIGS).readers == {}
@@ -164,9 +166,9 @@ def test_weights_without_a_config_are_warned_of():
     )
 
 
-def test_one_file_of_weights_is_not_pieces_of_a_save():
-    assert not only(LAYOUT, {"model.safetensors": 9} | CONFIGS).sharded
-    assert only(LAYOUT, sharded("model", 2) | CONFIGS).sharded
+def test_the_files_of_one_sharding_are_a_part_and_the_index_is_the_same_for_all_saves():
+    assert only(LAYOUT, {"model.safetensors": 9} | CONFIGS).parts == {"": ("model.safetensors",)}
+    assert only(LAYOUT, sharded("model", 2) | CONFIGS).parts == {"": tuple(shards("model", 2))}
 
 
 def test_folder_markers_and_deeper_folders_are_no_part_of_it():

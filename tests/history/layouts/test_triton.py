@@ -35,7 +35,6 @@ def test_each_version_is_a_model_and_the_config_points_to_it():
         members=("1/model.onnx",),
         pointers=("config.pbtxt",),
         others=("configs/gpu.pbtxt", "labels.txt"),
-        sharded=False,
     )
     sets, asked = recognise_reading(LAYOUT, files, PREFIX)
     assert sets[0] == first
