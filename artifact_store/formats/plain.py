@@ -48,13 +48,14 @@ def check_pbtxt(source: Source) -> Check:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise Fault(f"is no text: byte {error.start:,} is no UTF-8 text; it was cut or overwritten") from None
-    if "\0" in text:
-        raise Fault(f"is no text: byte {data.index(0):,} is zero; it was overwritten or its download was not finished")
-    _closed(text)
+    closed(text)
     return Finding(PBTXT, proved=False)
 
 
-def _closed(text: str) -> None:
+def closed(text: str) -> None:
+    """Raises Fault where a string or bracket is open at the end, or a field without its value; or it is no text."""
+    if "\0" in text:
+        raise Fault(f"is no text: character {text.index(chr(0)):,} is zero; it was overwritten, or not all of it came")
     opened: list[str] = []
     after = 0
     last = ""

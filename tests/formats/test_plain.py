@@ -70,7 +70,7 @@ def test_a_config_passes_and_cut_inside_a_bracket_or_a_string_it_is_refused() ->
         (b"input [ {", "ends with 2 brackets open: it was cut"),
         (b"a: 1 }", "closes a '}' that nothing opened, at character 5: it was overwritten"),
         (b"a [ }", "closes a '}' that nothing opened"),
-        (bytes(9), "is no text: byte 0 is zero"),
+        (bytes(9), "is no text: character 0 is zero"),
         (b"a: \xff", "is no text: byte 3 is no UTF-8 text"),
         (b"<html><body>502</body></html>", "is an HTML page"),
     ],

@@ -13,6 +13,8 @@ from typing import Any
 from artifact_store.history.layouts.configs import loaded
 from artifact_store.history.layouts.content import (
     MEMBERS,
+    OF_BYTES,
+    OF_SHAPES,
     Fault,
     holds_weights,
     inner_path,
@@ -42,12 +44,6 @@ PATHS = (
 """Keys under which flavors name a file or folder of the model. model_code_path is none: it is kept as it was on the
 machine that saved, and loaders use its last part alone."""
 
-INNER = re.compile(r".*\.index(?:\.[A-Za-z0-9_]+)?\.json|saved_model\.pb")
-"""Indexes of the models that flavors hold, which close them; the same for all saves of one shape."""
-
-OF_BYTES = re.compile(r".*\.index|(?:__\d+)?\.metadata|manifest\.ocdbt")
-"""Indexes that speak of the bytes of one save."""
-
 ENVIRONMENTS = ("conda", "virtualenv")
 RUN = re.compile(r"(?:.*/)?[0-9a-f]{32}/")
 VERSION = re.compile(r"version-\d{1,9}")
@@ -60,6 +56,10 @@ def _marks(folder: Folder) -> bool:
         return True
     if "artifacts" in folder.folders and RUN.fullmatch(folder.prefix):
         return True
+    return _is_registered(folder)
+
+
+def _is_registered(folder: Folder) -> bool:
     return "aliases" in folder.folders and any(VERSION.fullmatch(name) for name in folder.folders)
 
 
@@ -69,6 +69,8 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
         return [model]
     if "artifacts" in folder.folders and RUN.fullmatch(folder.prefix):
         return _run(folder)
+    if not _is_registered(folder):
+        return []
     registered = yield from _registered(folder)
     return [registered]
 
@@ -98,14 +100,14 @@ def _model(folder: Folder) -> Reading[ModelSet]:
             continue
         found.add(owner)
         name = path.rsplit("/", 1)[-1]
-        if path != owner and (INNER.fullmatch(name) or OF_BYTES.fullmatch(name)):
+        if path != owner and (OF_SHAPES.fullmatch(name) or OF_BYTES.fullmatch(name)):
             inner.append(path)
         # Configs and code in a flavor's folder are mended alone, which makes no mix of two saves.
         elif path == owner or holds_weights(path):
             members.append(path)
         else:
             continue
-        if not INNER.fullmatch(name):
+        if not OF_SHAPES.fullmatch(name):
             parts.setdefault(owner, []).append(path)
     taken = {MODEL, *members, *inner}
     others = tuple(sorted(path for path in folder.files if path not in taken and not is_marker(path)))

@@ -18,6 +18,8 @@ def _marks(folder: Folder) -> bool:
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     yield from ()
+    if ARCHIVE not in folder.files:
+        return []
     others = (OUTPUT,) if OUTPUT in folder.files else ()
     return [ModelSet(layout="sagemaker", prefix=folder.prefix, members=(ARCHIVE,), others=others)]
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from artifact_store.formats.plain import closed
+from artifact_store.formats.source import Fault as FormatFault
+from artifact_store.formats.stubs import stub
 from artifact_store.history.layouts.content import Fault, inner_path, is_marker, read_text, rightly_empty, shown
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
@@ -61,7 +64,13 @@ def _marks(folder: Folder) -> bool:
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     config, problems = Config(), list[str]()
     try:
-        config = _parse((yield from read_text(folder, CONFIG, CONFIG_BYTES)))
+        text = yield from read_text(folder, CONFIG, CONFIG_BYTES)
+        if said := stub(text.encode()):
+            raise Fault(f"{CONFIG} {said}")
+        closed(text)
+        config = _parse(text)
+    except FormatFault as fault:
+        problems.append(f"{CONFIG} {fault}")
     except Fault as fault:
         problems.append(str(fault))
     versions = _versions(folder)
@@ -89,7 +98,7 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
             missing=_missing(config, version, members),
             problems=(*problems, *_nothing(config, version, members)),
             warnings=tuple(warnings),
-            may_be_empty=rightly_empty(members) | {path for path in members if is_marker(path)},
+            may_be_empty=_rightly_empty(config, version, members),
         )
         for version, members in files.items()
     ]
@@ -116,6 +125,11 @@ def _missing(config: Config, version: str, members: list[str]) -> tuple[Missing,
     if not version or not config.file or any(path == wanted or path.startswith(f"{wanted}/") for path in members):
         return ()
     return (Missing(wanted, CONFIG),)
+
+
+def _rightly_empty(config: Config, version: str, members: list[str]) -> frozenset[str]:
+    """Not the file that the backend loads, whatever its name."""
+    return (rightly_empty(members) - {f"{version}/{config.file}"}) | {path for path in members if is_marker(path)}
 
 
 def _nothing(config: Config, version: str, members: list[str]) -> tuple[str, ...]:

@@ -140,3 +140,24 @@ def test_a_config_made_of_quotes_takes_no_more_time_than_its_length():
 
 def test_folders_without_a_config_are_none_of_triton():
     assert recognise(LAYOUT, {"1/model.onnx": 9, "2/model.onnx": 9}) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        (b'name: "m', "config.pbtxt has a string that does not end, at character 6: it was cut"),
+        (b"input [ {", "config.pbtxt ends with 2 brackets open: it was cut"),
+        (bytes(40), "config.pbtxt is no text: character 0 is zero; it was overwritten, or not all of it came"),
+        (b"<html><body>502</body></html>", "config.pbtxt is an HTML page and not the file itself"),
+        (b"<Error><Code>SlowDown</Code></Error>", "config.pbtxt is an XML error of a server (SlowDown)"),
+    ],
+)
+def test_a_config_that_was_cut_or_is_none_is_a_problem(config, problem):
+    found = only(LAYOUT, {"config.pbtxt": config, "1/model.onnx": 9})
+    assert [text.startswith(problem) for text in found.problems] == [True], found.problems
+
+
+def test_the_file_that_the_backend_loads_may_not_be_empty_and_those_beside_it_may():
+    config = b'backend: "python"'
+    found = only(LAYOUT, {"config.pbtxt": config, "1/model.py": 0, "1/__init__.py": 0})
+    assert found.may_be_empty == {"1/__init__.py"}
