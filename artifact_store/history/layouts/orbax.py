@@ -56,6 +56,8 @@ def _marks(folder: Folder) -> bool:
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
+    if not _marks(folder):
+        return []
     parts = _Parts()
     if UNFINISHED in folder.prefix:
         parts.problems.append(f"the folder's name says {UNFINISHED}: a save that was not finished")
