@@ -122,7 +122,7 @@ def record(verdict: Verdict) -> dict[str, Any]:
         "name": found.name,
         "condition": verdict.condition.value,
         "reasons": list(verdict.reasons),
-        "warnings": list(found.warnings),
+        "warnings": list(verdict.warnings),
         "files": len(set(found.paths)),
         "size": verdict.size,
         "saved": _when(verdict.saved),
@@ -156,7 +156,7 @@ def _tell(verdict: Verdict) -> None:
         tell(f"{'':11}{printable(reason)}")
     if not verdict.whole:
         tell(f"{'':11}{verdict.instants}")
-    for warning in verdict.found.warnings:
+    for warning in verdict.warnings:
         tell(paint(f"{'':11}note: {printable(warning)}", "dim", sys.stdout))
 
 

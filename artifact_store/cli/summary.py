@@ -77,8 +77,8 @@ def _models(header: Header) -> None:
         if model.instant != header.instant:
             say(f"  {printable(model.title)} as it was at {show(model.instant)}, when it was whole last", "yellow")
         elif not model.whole:
-            text = f"{printable(model.title)} ({model.layout}) is {model.condition} at T and comes back so, as asked"
-            say(f"  warning: {text}", "yellow")
+            text = f"{model.title} ({model.layout}) comes back {model.condition}, as asked: {'; '.join(model.reasons)}"
+            say(f"  warning: {printable(text)}", "yellow")
     warned = [(model, text) for model in header.models for text in model.warnings]
     for model, text in warned[:WARNED]:
         say(f"  note: {printable(model.title)}: {printable(text)}")

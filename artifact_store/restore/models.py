@@ -19,6 +19,8 @@ from artifact_store.history.models import FOLDERS_AT_ONCE, Candidate, Finder, Id
 from artifact_store.history.scope import Scope
 from artifact_store.history.state import KeyState, at
 from artifact_store.history.verdict import Condition, some
+from artifact_store.restore.standing import After
+from artifact_store.s3.operations import Entry, Job
 from artifact_store.s3.server import Server
 
 if TYPE_CHECKING:
@@ -77,7 +79,8 @@ class PlannedModel:
         return self.condition == Condition.WHOLE
 
     @classmethod
-    def of(cls, verdict: Verdict, instant: float) -> PlannedModel:
+    def of(cls, verdict: Verdict, instant: float, warnings: tuple[str, ...] | None = None) -> PlannedModel:
+        """warnings: instead of the verdict's."""
         found = verdict.found
 
         def keys(paths: Iterable[str]) -> tuple[str, ...]:
@@ -93,8 +96,8 @@ class PlannedModel:
             keys(found.indexes),
             keys(found.pointers),
             verdict.reasons,
-            found.warnings,
-            "" if verdict.whole else verdict.instants,
+            verdict.warnings if warnings is None else warnings,
+            verdict.instants if verdict.found_whole else "",
         )
 
     @classmethod
@@ -174,7 +177,8 @@ class Watch:
 
     chosen: models and keys that are taken from elsewhere. everything: each key is written, as when restoring elsewhere.
     all_of: models of which nothing would be written are judged too. lock: whose versions are taken, and judged as they
-    are: what came later says nothing about them.
+    are: what came later says nothing about them. keep_new: what was not there at the instant is left alone. broken:
+    models that the restore would leave in a state in which they are none, since it leaves some of their files.
     """
 
     s3: Server
@@ -185,7 +189,11 @@ class Watch:
     everything: bool = False
     all_of: bool = False
     lock: Lock | None = None
+    keep_new: bool = False
     verdicts: list[Verdict] = field(default_factory=list)
+    broken: list[Verdict] = field(default_factory=list)
+    _beside: dict[Identity, tuple[str, ...]] = field(default_factory=dict)
+    """What the user should know of models as they will stand, where that is not as they were."""
 
     def passed(self, keys: Iterable[tuple[History, KeyState, bool]]) -> Iterator[KeyState]:
         """The states of the keys that are selected, in their order."""
@@ -195,7 +203,8 @@ class Watch:
         for history, state, selected in keys:
             writes = self._writes(state)
             past = self.lock.past(history) if self.lock is not None else history
-            waiting += finder.see(past, written=writes and selected, left_out=writes and not selected)
+            kept = not selected or (self.keep_new and state.then is None)
+            waiting += finder.see(past, written=writes and not kept, left_out=writes and kept)
             if writes and selected and not finder.sees_whole(history.key) and len(cut) < FOLDERS_AT_ONCE:
                 cut.add(folder_of(history.key))
             if len(waiting) >= FOLDERS_AT_ONCE:
@@ -215,13 +224,28 @@ class Watch:
         return (then and then.version_id) != (now and now.version_id)
 
     def _judge(self, folders: Sequence[Candidate]) -> None:
-        jobs = (
-            assess(self.scope.bucket, folder, self.instant, settled=self.settled, chosen=self.chosen.models)
-            for folder in folders
-            if folder.written or self.all_of
-        )
-        for verdicts in self.s3.run(jobs):
-            self.verdicts += map(_as_locked, verdicts) if self.lock is not None else verdicts
+        jobs = (self._judged(folder) for folder in folders if folder.written or self.all_of)
+        for verdicts, broken, will_be in self.s3.run(jobs):
+            self.verdicts += verdicts
+            self.broken += broken
+            self._beside |= {identity(verdict.found): verdict.found.warnings for verdict in will_be}
+
+    def _judged(self, folder: Candidate) -> Job[tuple[list[Verdict], list[Verdict], list[Verdict]]]:
+        """The models as they were, those that the restore breaks, and all as they will stand where files are left."""
+        bucket = self.scope.bucket
+        alone = replace(folder, left_out=set())
+        verdicts = yield from assess(bucket, alone, self.instant, settled=self.settled, chosen=self.chosen.models)
+        verdicts = [_as_locked(verdict) for verdict in verdicts] if self.lock is not None else verdicts
+        if not (folder.written and folder.left_out):
+            return verdicts, [], []
+        after = After.of(folder, self._wanted, elsewhere=self.everything)
+        will_be = yield from after.judged(bucket, folder)
+        return verdicts, list(after.broken(verdicts, will_be)), will_be
+
+    def _wanted(self, history: History) -> Entry | None:
+        if self.lock is not None and history.key in self.lock.files:
+            return self.lock.state(history).then
+        return at(history, self.chosen.keys.get(history.key, self.instant), settled=self.settled).then
 
     def _judge_cut(self, folder: str) -> None:
         """A folder of which the scope has only a part: what lies beside it is left out."""
@@ -241,8 +265,11 @@ class Watch:
 
     def planned(self) -> tuple[PlannedModel, ...]:
         """What the plan remembers, in key order."""
-        found = ((verdict, self.chosen.models.get(identity(verdict.found), self.instant)) for verdict in self.verdicts)
-        models = [PlannedModel.of(verdict, instant) for verdict, instant in found]
+        last = {identity(verdict.found): verdict for verdict in (*self.verdicts, *self.broken)}
+        models = [
+            PlannedModel.of(verdict, self.chosen.models.get(name, self.instant), self._beside.get(name))
+            for name, verdict in last.items()
+        ]
         return tuple(sorted(models, key=lambda model: (model.prefix, model.name, model.layout)))
 
 

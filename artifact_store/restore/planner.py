@@ -21,6 +21,7 @@ from artifact_store.restore.models import LOCKED, RESTORE, Chosen, NotWhole, Wan
 from artifact_store.restore.plan import DEFAULTS, Action, PlanOptions, Step, decide, selector
 from artifact_store.restore.planfile import Header, Plan, write_plan
 from artifact_store.restore.settling import settle_versions
+from artifact_store.restore.standing import LeavesBroken
 from artifact_store.restore.wording import counted
 from artifact_store.s3.operations import BucketVersioning, GetBucketVersioning
 from artifact_store.s3.server import Server
@@ -159,6 +160,7 @@ class _States:
             everything=everything,
             all_of=header.options.models == Wanted.NEAREST,
             lock=lock,
+            keep_new=header.options.keep_new,
         )
 
     def __iter__(self) -> Iterator[KeyState]:
@@ -207,3 +209,5 @@ def _allowed(steps: Iterable[Step], states: _States, scope: Scope, header: Heade
     broken = [verdict for verdict in states.watch.verdicts if not verdict.whole]
     if broken and options.models != Wanted.AS_IS:
         raise NotWhole(broken, scope, header.instant, LOCKED if states.locked else RESTORE)
+    if states.watch.broken and options.models != Wanted.AS_IS:
+        raise LeavesBroken(states.watch.broken, scope, header.instant, keep_new=options.keep_new)

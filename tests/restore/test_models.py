@@ -25,6 +25,7 @@ from artifact_store.restore.models import NotWhole, Order, PlannedModel, removal
 from artifact_store.restore.plan import Action, PlanOptions
 from artifact_store.restore.planfile import Plan, read_plan
 from artifact_store.restore.planner import make_plan
+from artifact_store.restore.standing import LeavesBroken
 from artifact_store.restore.verify import verify
 from artifact_store.s3 import operations as op
 from tests.history.saver import INDEX, PREFIX, T0, Model, index, name, shard
@@ -161,10 +162,15 @@ def test_a_model_that_is_broken_now_as_it_was_at_t_is_brought_back_where_the_nea
 def test_a_part_of_a_model_is_not_brought_back_alone(
     model: Model, tmp_path: Path, address: str, options: dict[str, tuple[str, ...]]
 ) -> None:
-    with pytest.raises(NotWhole, match="would be left out, and the model would be of two saves"):
+    with pytest.raises(LeavesBroken, match="would be left out, and the model would be of two saves") as error:
         make_plan(model.s3, parse_scope(address), T0 + 5000, tmp_path / "p", options=PlanOptions(**options))
+    again = "artifact-store restore s3://bkt/models/m/ --at 1970-01-12T15:10:00Z"
+    remedy = f"nothing was written; restore all of it ({again}), or add --as-is to do it all the same"
+    assert str(error.value).splitlines()[-1] == remedy
     chosen = PlanOptions(models="as-is", **options)
-    assert make_plan(model.s3, parse_scope(address), T0 + 5000, tmp_path / "p", options=chosen).summary.changes
+    made = make_plan(model.s3, parse_scope(address), T0 + 5000, tmp_path / "p", options=chosen)
+    assert made.summary.changes
+    assert [one.condition for one in made.header.models] == ["incomplete"]
 
 
 def test_configs_alone_may_be_brought_back(model: Model, tmp_path: Path) -> None:
@@ -265,7 +271,7 @@ def test_what_was_locked_though_it_is_no_model_comes_back_only_when_that_is_aske
 
 def test_a_lock_of_a_part_does_not_make_a_model_of_two_saves(model: Model, tmp_path: Path) -> None:
     lock = make_lock(model.s3, parse_scope(f"s3://bkt/{PREFIX}{name(0, 3)}"), T0 + 5000)
-    with pytest.raises(NotWhole, match="would be left out, and the model would be of two saves"):
+    with pytest.raises(LeavesBroken, match="would be left out, and the model would be of two saves"):
         from_lock(model.s3, tmp_path, lock)
 
 

@@ -1,0 +1,245 @@
+"""A restore that leaves files as they are leaves a model that passes its own check, or is refused before it writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save
+
+from artifact_store.errors import Refused
+from artifact_store.history.models import assess, survey
+from artifact_store.history.scope import parse_scope
+from artifact_store.history.state import UNSETTLED_WINDOW
+from artifact_store.restore.apply import apply
+from artifact_store.restore.destination import IN_PLACE, parse_destination
+from artifact_store.restore.plan import PlanOptions
+from artifact_store.restore.planfile import Plan
+from artifact_store.restore.planner import make_plan
+from artifact_store.restore.standing import LeavesBroken
+from tests.formats import bundles
+from tests.restore.memory import MemoryS3
+from tests.restore.support import SMALL
+
+T0 = 1_000_000
+T, LATER = T0 + 1000, T0 + 20_000
+SINGLE, INDEX = "m/model.safetensors", "m/model.safetensors.index.json"
+
+
+def weights(step: int, *tensors: str) -> bytes:
+    return save({name: np.full(8, step, np.float32) for name in tensors})
+
+
+def sharded(step: int, count: int) -> dict[str, bytes]:
+    names = {f"t{n}": f"model-{n + 1:05}-of-{count:05}.safetensors" for n in range(count)}
+    shards = {f"m/{file}": weights(step, tensor) for tensor, file in names.items()}
+    content = {"metadata": {"total_size": 32 * count, "step": step}, "weight_map": names}
+    return {**shards, INDEX: json.dumps(content).encode(), "m/config.json": b"{}"}
+
+
+def single(step: int) -> dict[str, bytes]:
+    return {SINGLE: weights(step, "t0", "t1"), "m/config.json": b"{}"}
+
+
+def told(s3: MemoryS3, files: Mapping[str, bytes | None], second: int) -> None:
+    """Write, or delete, a file a second."""
+    for number, (key, data) in enumerate(files.items()):
+        s3.clock = second + number
+        if data is None:
+            s3.delete(key)
+        else:
+            s3.put(key, data)
+
+
+def plan(s3: MemoryS3, folder: Path, address: str = "s3://bkt", *, to: str = "", **options: object) -> Plan:
+    place = parse_destination(to) if to else IN_PLACE
+    return make_plan(s3, parse_scope(address), T, folder / "plan", options=PlanOptions(**options), destination=place)
+
+
+def standing(s3: MemoryS3) -> dict[str, str]:
+    """Each model that stands, with its condition, long after."""
+    instant = s3.clock + UNSETTLED_WINDOW + 1
+    scope = parse_scope("s3://bkt")
+    found = survey(s3, scope, lambda folder: assess("bkt", folder, instant))
+    return {verdict.title: verdict.condition.value for verdicts in found for verdict in verdicts}
+
+
+def test_a_single_file_that_would_stay_beside_the_shards_of_t_is_refused(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    told(s3, sharded(1, 2), T0)
+    told(s3, {**sharded(2, 2), **single(2)}, T0 + 5000)
+    s3.clock = LATER
+    with pytest.raises(LeavesBroken) as error:
+        plan(s3, tmp_path, keep_new=True)
+    first, last = str(error.value).splitlines()
+    assert first.startswith("m/ (transformers) would be no whole model after this restore: ")
+    assert first.endswith("model.safetensors was not there at T, and would stay")
+    assert last == "nothing was written; leave --keep-new out, or add --as-is to do it all the same"
+    assert (error.value.exit_code, list(tmp_path.iterdir())) == (4, [])
+    with pytest.raises(
+        LeavesBroken, match=r"restore all of it .artifact-store restore s3://bkt/m/ --at 1970-01-12T14:03"
+    ):
+        plan(s3, tmp_path, exclude=("*model.safetensors",))
+    made = plan(s3, tmp_path, keep_new=True, models="as-is")
+    assert ["was not there at T" in model.reasons[-1] for model in made.header.models] == [True]
+    assert apply(s3, plan(s3, tmp_path), options=SMALL).complete
+    assert standing(s3) == {"m/": "whole"}
+
+
+def test_shards_of_another_count_may_stay_and_the_plan_says_so(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    told(s3, sharded(1, 2), T0)
+    told(s3, {**sharded(2, 3), "m/model-00001-of-00002.safetensors": None}, T0 + 5000)
+    s3.clock = LATER
+    made = plan(s3, tmp_path, keep_new=True)
+    (model,) = made.header.models
+    assert model.condition == "whole"
+    assert any(text.startswith("3 shards beside model.safetensors.index.json") for text in model.warnings)
+    assert apply(s3, made, options=SMALL).complete
+    assert standing(s3) == {"m/": "whole"}
+
+
+def test_a_newer_adapter_that_loaders_would_take_is_refused(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    told(s3, {"a/adapter_config.json": b"{}", "a/adapter_model.bin": b"\x80\x02}q\x00."}, T0)
+    told(s3, {"a/adapter_config.json": b'{"r": 8}', "a/adapter_model.safetensors": weights(2, "t")}, T0 + 5000)
+    s3.clock = LATER
+    with pytest.raises(LeavesBroken, match=r"adapter_model.safetensors was not there at T, and would stay"):
+        plan(s3, tmp_path, keep_new=True)
+
+
+def test_a_new_model_beside_what_comes_back_is_kept(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    told(s3, single(1), T0)
+    new = {"new/model.safetensors": weights(2, "t"), "new/config.json": b"{}"}
+    told(s3, {SINGLE: weights(2, "t0", "t1"), **new}, T0 + 5000)
+    s3.clock = LATER
+    assert apply(s3, plan(s3, tmp_path, keep_new=True), options=SMALL).complete
+    assert standing(s3) == {"m/": "whole", "new/": "whole"}
+    assert s3.contents()[SINGLE] == single(1)[SINGLE]
+
+
+PICKLE = b"\x80\x02}q\x00."
+POINTERS = {
+    "deepspeed": ("run/latest", b"global_step{}", {"run/global_step{}/mp_rank_00_model_states.pt": PICKLE}),
+    "megatron": (
+        "run/latest_checkpointed_iteration.txt",
+        b"{}",
+        {"run/iter_000000{}/mp_rank_00/model_optim_rng.pt": PICKLE},
+    ),
+    "tensorflow": (
+        "run/checkpoint",
+        b'model_checkpoint_path: "ckpt-{}"\n',
+        {"run/ckpt-{}.index": bundles.index([("w", 0, 0, 32)]), "run/ckpt-{}.data-00000-of-00001": bytes(32)},
+    ),
+}
+"""Layout -> the pointer, what it says of checkpoint {}, and the files of that checkpoint."""
+
+
+def checkpoint(layout: str, number: int) -> dict[str, bytes]:
+    pointer, content, target = POINTERS[layout]
+    files = {path.format(number): data for path, data in target.items()}
+    return {**files, pointer: content.replace(b"{}", str(number).encode())}
+
+
+@pytest.fixture(params=POINTERS)
+def layout(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def run(layout: str, *, gone: bool) -> MemoryS3:
+    """Checkpoint 1, then 2. gone: 1 was deleted after that."""
+    s3 = MemoryS3()
+    told(s3, checkpoint(layout, 1), T0)
+    told(s3, checkpoint(layout, 2), T0 + 5000)
+    if gone:
+        told(s3, {key: None for key in checkpoint(layout, 1) if key != POINTERS[layout][0]}, T0 + 6000)
+    s3.clock = LATER
+    return s3
+
+
+def test_a_pointer_alone_does_not_come_back_to_what_is_gone_and_what_brings_both_is_named(
+    layout: str, tmp_path: Path
+) -> None:
+    s3, pointer = run(layout, gone=True), POINTERS[layout][0]
+    target = next(iter(checkpoint(layout, 1))).removeprefix("run/").split("/")[0]
+    for address, options in (
+        (f"s3://bkt/{pointer}", {}),
+        (f"s3://bkt/{pointer}*", {}),
+        ("s3://bkt", {"include": (pointer,)}),
+        ("s3://bkt/run", {"include": (pointer[4:],), "keep_new": True}),
+    ):
+        with pytest.raises(LeavesBroken) as error:
+            plan(s3, tmp_path, address, **options)
+        first, last = str(error.value).splitlines()
+        assert f"{target} is not there, named by {pointer[4:]}" in first
+        assert options.get("keep_new") or "(artifact-store restore s3://bkt/run/ --at 1970-01-12T14:03:20Z)" in last
+    assert plan(s3, tmp_path, f"s3://bkt/{pointer}", models="as-is").summary.changes == 1
+    assert apply(s3, plan(s3, tmp_path, "s3://bkt/run/"), options=SMALL).complete
+    assert s3.contents() == checkpoint(layout, 1)
+
+
+def test_a_pointer_alone_does_not_come_back_to_half_a_checkpoint(tmp_path: Path) -> None:
+    s3 = run("tensorflow", gone=False)
+    told(s3, {"run/ckpt-1.data-00000-of-00001": None}, T0 + 6000)
+    s3.clock = LATER
+    with pytest.raises(LeavesBroken, match=r"ckpt-1.data-00000-of-00001 is not there, of what checkpoint would name"):
+        plan(s3, tmp_path, "s3://bkt/run/checkpoint")
+
+
+def test_a_pointer_alone_comes_back_where_what_it_names_is_there(layout: str, tmp_path: Path) -> None:
+    s3, pointer = run(layout, gone=False), POINTERS[layout][0]
+    assert apply(s3, plan(s3, tmp_path, f"s3://bkt/{pointer}"), options=SMALL).complete
+    assert s3.contents() == {**checkpoint(layout, 2), **checkpoint(layout, 1)}
+
+
+def test_what_a_pointer_names_that_is_left_out_is_not_hidden(layout: str, tmp_path: Path) -> None:
+    s3, pointer = run(layout, gone=False), POINTERS[layout][0]
+    with pytest.raises(LeavesBroken, match=f"named by {pointer[4:]}"):
+        plan(s3, tmp_path, exclude=(f"*{pointer}",))
+    assert apply(s3, plan(s3, tmp_path), options=SMALL).complete
+    assert s3.contents() == checkpoint(layout, 1)
+
+
+def test_a_pointer_alone_is_not_brought_to_another_place(layout: str, tmp_path: Path) -> None:
+    s3, pointer = run(layout, gone=False), POINTERS[layout][0]
+    with pytest.raises(LeavesBroken, match=f"named by {pointer[4:]}"):
+        plan(s3, tmp_path, f"s3://bkt/{pointer}", to="s3://bkt/elsewhere")
+
+
+EVENTS = st.lists(st.sampled_from(["single", "two", "three", "delete index", "delete single"]), min_size=1, max_size=3)
+PARTS = st.sampled_from([(), ("*.json",), ("*model-*",), ("*model.safetensors",), ("*index*",), ("*of-00002*",)])
+
+
+@settings(max_examples=80, deadline=None)
+@given(EVENTS, EVENTS, st.booleans(), PARTS, PARTS)
+def test_whatever_is_left_a_restore_that_succeeds_leaves_whole_models(
+    before: list[str], after: list[str], keep_new: bool, include: tuple[str, ...], exclude: tuple[str, ...]
+) -> None:
+    s3 = MemoryS3()
+    s3.clock = T0
+    s3.put("beside.txt", b"1")
+    for step, event in enumerate([*before, *after]):
+        files: dict[str, Mapping[str, bytes | None]] = {
+            "single": single(step),
+            "two": sharded(step, 2),
+            "three": sharded(step, 3),
+            "delete index": {INDEX: None},
+            "delete single": {SINGLE: None},
+        }
+        told(s3, files[event], (T0 - 50_000 if step < len(before) else T0 + 2000) + 5000 * step)
+    s3.clock = LATER + 20_000
+    with TemporaryDirectory() as folder:
+        try:
+            made = plan(s3, Path(folder), keep_new=keep_new, include=include, exclude=exclude)
+        except Refused:
+            return
+        assert apply(s3, made, options=SMALL).complete
+    if any(model.prefix == "m/" for model in made.header.models):
+        assert set(standing(s3).values()) <= {"whole"}
