@@ -110,8 +110,9 @@ class After:
             yield f"{some(new)} {'was' if len(new) == 1 else 'were'} not there at T, and would stay"
 
     def _touches(self, found: ModelSet) -> bool:
-        """Whether the restore writes a file of it, or hides one that it needs."""
-        if not self.written.isdisjoint((*found.members, *found.indexes, *found.pointers)):
+        """Whether the restore writes a file of it, leaves one beside others, or hides one that it needs."""
+        own = {*found.members, *found.indexes, *found.pointers}
+        if own & self.written or (own & self.left and own - self.left):
             return True
         needed = tuple(f"{missing.path}/" for missing in found.missing)
         gone = {missing.path for missing in found.missing}

@@ -114,6 +114,24 @@ def test_a_newer_adapter_that_loaders_would_take_is_refused(tmp_path: Path) -> N
         plan(s3, tmp_path, keep_new=True)
 
 
+def test_what_is_left_out_counts_though_the_weights_are_as_they_were(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    told(s3, sharded(1, 2), T0)
+    told(s3, {**single(2), "m/config.json": b"[]"}, T0 + 5000)
+    s3.clock = LATER
+    with pytest.raises(LeavesBroken, match=r"model.safetensors was not there at T, and would stay"):
+        plan(s3, tmp_path, exclude=("*model.safetensors",))
+
+
+def test_a_broken_model_that_is_new_and_stays_beside_others_is_nobodys_business(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    told(s3, {"ck/a.ckpt": PICKLE}, T0)
+    told(s3, {"ck/a.ckpt": b"PK", "ck/b.ckpt": b""}, T0 + 5000)
+    s3.clock = LATER
+    assert apply(s3, plan(s3, tmp_path, keep_new=True), options=SMALL).complete
+    assert s3.contents() == {"ck/a.ckpt": PICKLE, "ck/b.ckpt": b""}
+
+
 def test_a_new_model_beside_what_comes_back_is_kept(tmp_path: Path) -> None:
     s3 = MemoryS3()
     told(s3, single(1), T0)
