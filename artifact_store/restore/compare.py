@@ -35,11 +35,13 @@ class Version:
 @dataclass(frozen=True, slots=True)
 class Sameness:
     """same: why the contents are known to be equal, None where they differ or nobody can tell. known: whether it is
-    certain. encrypted: some ETag is no MD5 because KMS encrypted the object."""
+    certain. encrypted: some ETag is no MD5 because KMS encrypted the object. other: the id of the version that was
+    compared with, where nobody can tell."""
 
     same: Reason | None
     known: bool
     encrypted: bool = False
+    other: str = ""
 
 
 def same_content(
@@ -64,13 +66,13 @@ def same_content(
         return Sameness(None, known=True, encrypted=encrypted)
     if trust_etags and heads[0].etag == heads[1].etag:
         return Sameness(Reason.SAME_ETAG, known=True, encrypted=encrypted)
-    equal = checksums_equal(heads[0], heads[1])
-    if equal is not None:
-        return Sameness(Reason.SAME_CHECKSUM if equal else None, known=True, encrypted=encrypted)
     if trust_etags and not encrypted and "-" not in heads[0].etag + heads[1].etag:
         return Sameness(None, known=True)
+    equal = checksums_equal(heads[0], heads[1], one.key)
+    if equal is not None:
+        return Sameness(Reason.SAME_CHECKSUM if equal else None, known=True, encrypted=encrypted)
     if size > read_at_most:
-        return Sameness(None, known=False, encrypted=encrypted)
+        return Sameness(None, known=False, encrypted=encrypted, other=heads[1].version_id)
     first, length = 0, FIRST_LOOK
     while first < size:
         last = min(first + length, size) - 1
@@ -84,8 +86,9 @@ def same_content(
     return Sameness(Reason.SAME_BYTES, known=True, encrypted=encrypted)
 
 
-def checksums_equal(one: ObjectHead, other: ObjectHead) -> bool | None:
-    """Whether the stored checksums are equal; None where there is no pair that can be compared.
+def checksums_equal(one: ObjectHead, other: ObjectHead, key: str) -> bool | None:
+    """Whether the stored checksums are equal; None where there is no pair that can be compared, or only one that proves
+    nothing.
 
     A checksum of checksums (COMPOSITE, written VALUE-PARTS) proves equality when equal, but nothing when different,
     since the same bytes cut otherwise give another one (S3 User Guide, "Checking object integrity").
@@ -93,12 +96,20 @@ def checksums_equal(one: ObjectHead, other: ObjectHead) -> bool | None:
     verdict: bool | None = None
     for algorithm in sorted(one.checksums.keys() & other.checksums.keys()):
         if one.checksums[algorithm] == other.checksums[algorithm]:
-            return True
+            if proves(algorithm, key):
+                return True
+            continue
         if is_whole(one.checksums, algorithm, one.checksum_type) and is_whole(
             other.checksums, algorithm, other.checksum_type
         ):
             verdict = False
     return verdict
+
+
+def proves(algorithm: str, key: str) -> bool:
+    """Whether equal checksums mean equal content. A gzip file ends with the CRC-32 of what it holds, which takes
+    that out of the CRC-32 of the whole file where it is stored uncompressed."""
+    return algorithm != "CRC32" or not key.lower().endswith((".gz", ".tgz"))
 
 
 def is_whole(checksums: Mapping[str, str], algorithm: str, checksum_type: str) -> bool:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from artifact_store.errors import S3Error
-from artifact_store.restore.compare import CHUNK, Sameness, is_whole
+from artifact_store.restore.compare import CHUNK, Sameness, is_whole, proves
 from artifact_store.restore.copying import own_ranges
 from artifact_store.restore.plan import Current, Reason, Step
 from artifact_store.restore.writes import HOPELESS, Kind, Outcome
@@ -190,7 +190,8 @@ def same_file(bucket: str, step: Step, path: Path) -> Job[Sameness]:
     for algorithm in sorted(head.checksums):
         if algorithm in SUMS and is_whole(head.checksums, algorithm, head.checksum_type):
             same = file_checksum(path, algorithm) == head.checksums[algorithm]
-            return Sameness(Reason.SAME_CHECKSUM if same else None, known=True)
+            if not same or proves(algorithm, step.key):
+                return Sameness(Reason.SAME_CHECKSUM if same else None, known=True)
     encrypted = head.encryption.startswith("aws:kms")
     return Sameness(None, known=bool(ranges) and not encrypted, encrypted=encrypted)
 
