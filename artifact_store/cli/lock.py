@@ -40,7 +40,7 @@ def lock(
     from artifact_store.history.lock import make_lock, write_lock
     from artifact_store.history.models import assess, survey
     from artifact_store.history.versioned import clock
-    from artifact_store.restore.models import NotWhole
+    from artifact_store.restore.models import LOCK, NotWhole
 
     scope, moment = parse_scope(address), parse_moment(at)
     check_file(out, force=force, as_json=as_json)
@@ -49,7 +49,7 @@ def lock(
         verdicts = [v for found in survey(s3, scope, lambda f: assess(scope.bucket, f, instant)) for v in found]
         broken = [verdict for verdict in verdicts if not verdict.whole]
         if broken and not as_is:
-            raise NotWhole(broken, scope, instant, "lock one of these instants, or add --as-is to lock exactly T")
+            raise NotWhole(broken, scope, instant, LOCK)
         made = make_lock(s3, scope, instant)
         if not made.files:
             raise Refused(f"nothing existed at {show(instant)} in {scope}; check the time and the prefix")

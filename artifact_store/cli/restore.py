@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated
@@ -81,7 +82,7 @@ def apply(
     known = read_plan(file)
     check_parent(file, "the journal beside the plan", "copy the plan to a folder you can write, and apply it there")
     _check_destination(known.header.destination)
-    if thaw and not _archived(known):
+    if thaw and not known.archived:
         summary.explain(known)
         _nothing_to_thaw(known, as_json=as_json)
         return 0
@@ -120,9 +121,9 @@ def restore(
     _check_destination(destination)
     folder = _state_folder()
     with target.connect(rate) as s3:
-        made = _planned(s3, past, folder, choices, destination)
+        made = _planned(s3, past, folder, choices, destination, thaw=thaw)
         summary.explain(made)
-        if not made.summary.changes and not _archived(made):
+        if not made.summary.changes and not made.archived:
             if as_json:
                 emit({**summary.of_plan(made), "plan": None})
             say("nothing to do: it is as it was", "green")
@@ -134,7 +135,7 @@ def restore(
                 emit(summary.of_plan(made))
             say(f"dry run, nothing was written; carry it out with: {target.command('apply', made.path)}")
             return 0
-        if thaw and not _archived(made):
+        if thaw and not made.archived:
             made.path.unlink()
             _nothing_to_thaw(made, as_json=as_json)
             return 0
@@ -174,12 +175,14 @@ def get_locked(past: opt.Past, out: str, target: opt.Target, *, overwrite: bool,
         return _Run(s3, made, target, as_json=as_json).go(thaw=False, proof=opt.Proof())
 
 
-def _planned(s3: S3, past: opt.Past, folder: Path, choices: opt.Choices, destination: Destination) -> Plan:
+def _planned(
+    s3: S3, past: opt.Past, folder: Path, choices: opt.Choices, destination: Destination, *, thaw: bool = False
+) -> Plan:
     from artifact_store.history.versioned import clock
 
     instant = past.instant(clock(s3, past.scope.bucket))
     path = folder / _plan_name(past.scope, instant)
-    return _make(s3, past.scope, instant, path, choices, destination, past.lock)
+    return _make(s3, past.scope, instant, path, choices, destination, past.lock, thaw=thaw)
 
 
 @opt.grouped
@@ -408,11 +411,13 @@ def _make(
     choices: opt.Choices,
     destination: Destination,
     lock: Lock | None = None,
+    *,
+    thaw: bool = False,
 ) -> Plan:
     from artifact_store.cli.progress import counting
     from artifact_store.restore.planner import make_plan
 
-    options = choices.plan_options()
+    options = replace(choices.plan_options(), thaw=thaw)
     with counting("comparing") as on_progress:
         return make_plan(
             s3, scope, instant, path, options=options, destination=destination, on_progress=on_progress, lock=lock
@@ -438,12 +443,6 @@ def _told(found: Verification, remedy: str) -> None:
     say(f"verified: {number(found.checked - unproved, 'key')} as the plan says{compared}{headers}", "green")
     if unproved:
         say(f"{number(unproved, 'key')} of the same size cannot be told without reading; verify --deep reads", "yellow")
-
-
-def _archived(made: Plan) -> int:
-    from artifact_store.restore.plan import Action
-
-    return made.summary.counts[Action.THAW]
 
 
 def _nothing_to_thaw(made: Plan, *, as_json: bool) -> None:

@@ -76,6 +76,9 @@ def _models(header: Header) -> None:
     for model in header.models:
         if model.instant != header.instant:
             say(f"  {printable(model.title)} as it was at {show(model.instant)}, when it was whole last", "yellow")
+        elif model.to_thaw:
+            files = number(len(model.to_thaw), "file")
+            say(f"  note: {files} of {printable(model.title)} must be thawed before it can be judged", "yellow")
         elif not model.whole:
             text = f"{model.title} ({model.layout}) comes back {model.condition}, as asked: {'; '.join(model.reasons)}"
             say(f"  warning: {printable(text)}", "yellow")

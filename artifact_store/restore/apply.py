@@ -119,12 +119,12 @@ def apply(
     first, S3Error where S3 as a whole cannot be reached, or refuses the credentials or every copy, OSError where the
     disk is full or read-only; what was done until then is in the journal.
     """
-    archived = plan.summary.counts[Action.THAW]
     if options.thaw:
         return _thaw(s3, plan, options)
-    if archived:
+    if plan.archived:
+        count = sum(1 for _ in plan.to_thaw())
         raise Refused(
-            f"{counted(archived, 'version')} in an archive class cannot be copied yet; have S3 restore them (--thaw, "
+            f"{counted(count, 'version')} in an archive class cannot be copied yet; have S3 restore them (--thaw, "
             f"{wait_for(options.thaw_tier)}) and plan again after that, or leave them out (--exclude)"
         )
     if isinstance(plan.header.destination, InPlace):
@@ -384,16 +384,16 @@ class _Run:
 
 
 def _thaw(s3: Server, plan: Plan, options: ApplyOptions) -> Report:
-    def job(step: Step) -> Job[tuple[str, str] | None]:
+    def job(key: str, version: str) -> Job[tuple[str, str] | None]:
         try:
-            yield RestoreObject(plan.header.bucket, step.key, step.version_id, options.thaw_days, options.thaw_tier)
+            yield RestoreObject(plan.header.bucket, key, version, options.thaw_days, options.thaw_tier)
         except S3Error as error:
             # Asked for before, by us or by someone else (S3 API reference, "RestoreObject").
-            return None if error.code == "RestoreAlreadyInProgress" else (step.key, str(error))
+            return None if error.code == "RestoreAlreadyInProgress" else (key, str(error))
         return None
 
     thawing, failed = 0, []
-    for failure in s3.run(job(step) for _, step in plan.numbered(Action.THAW)):
+    for failure in s3.run(job(key, version) for key, version in plan.to_thaw()):
         if failure is None:
             thawing += 1
         else:

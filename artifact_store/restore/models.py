@@ -37,7 +37,10 @@ RESTORE = (
     "T, or --as-is to restore exactly T"
 )
 
+FROZEN = "add --thaw to have S3 make these files readable, which writes nothing, and restore again after that"
 LOCKED = "add --as-is to restore what the lock file names all the same, or lock one of these instants"
+
+LOCK = "lock one of these instants, or add --as-is to lock exactly T"
 
 
 class Wanted(StrEnum):
@@ -56,7 +59,7 @@ class PlannedModel:
     """A model that a plan touches. prefix, name, layout, condition: as judged. instant: the one its files are
     taken from. members, indexes, pointers: whole keys; what must be there before what. reasons: why it is not whole.
     warnings: what its user should know, the files of other saves that stay beside it among it. instants: at which it
-    is whole, in words, where it is not."""
+    is whole, in words, where it is not. to_thaw: (key, version) of what must be thawed before it can be judged."""
 
     prefix: str
     name: str
@@ -69,6 +72,7 @@ class PlannedModel:
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     instants: str = ""
+    to_thaw: tuple[tuple[str, str], ...] = ()
 
     @property
     def title(self) -> str:
@@ -79,7 +83,13 @@ class PlannedModel:
         return self.condition == Condition.WHOLE
 
     @classmethod
-    def of(cls, verdict: Verdict, instant: float, warnings: tuple[str, ...] | None = None) -> PlannedModel:
+    def of(
+        cls,
+        verdict: Verdict,
+        instant: float,
+        warnings: tuple[str, ...] | None = None,
+        to_thaw: tuple[tuple[str, str], ...] = (),
+    ) -> PlannedModel:
         """warnings: instead of the verdict's."""
         found = verdict.found
 
@@ -98,6 +108,7 @@ class PlannedModel:
             verdict.reasons,
             verdict.warnings if warnings is None else warnings,
             verdict.instants if verdict.found_whole else "",
+            to_thaw,
         )
 
     @classmethod
@@ -119,6 +130,7 @@ class PlannedModel:
             reasons=texts("reasons"),
             warnings=texts("warnings"),
             instants=str(data["instants"]),
+            to_thaw=tuple((str(key), str(version)) for key, version in data["to_thaw"]),
         )
 
 
@@ -138,7 +150,9 @@ class NotWhole(Refused):
         if len(self.verdicts) > TOLD:
             lines.append(f"and {len(self.verdicts) - TOLD:,} more models of {scope} are not whole")
         lost = [verdict for verdict in self.verdicts if not verdict.found_whole]
-        if lost and remedy == RESTORE:
+        if any(verdict.thaw_first for verdict in self.verdicts) and remedy != LOCK:
+            remedy = FROZEN
+        elif lost and remedy == RESTORE:
             remedy = f"{some([verdict.title for verdict in lost])} cannot be had whole: {_without(lost, scope)}"
         lines.append(f"nothing was written; {remedy}")
         super().__init__("\n".join(lines))
@@ -194,6 +208,7 @@ class Watch:
     broken: list[Verdict] = field(default_factory=list)
     _beside: dict[Identity, tuple[str, ...]] = field(default_factory=dict)
     """What the user should know of models as they will stand, where that is not as they were."""
+    _to_thaw: dict[Identity, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def passed(self, keys: Iterable[tuple[History, KeyState, bool]]) -> Iterator[KeyState]:
         """The states of the keys that are selected, in their order."""
@@ -225,22 +240,25 @@ class Watch:
 
     def _judge(self, folders: Sequence[Candidate]) -> None:
         jobs = (self._judged(folder) for folder in folders if folder.written or self.all_of)
-        for verdicts, broken, will_be in self.s3.run(jobs):
+        for folder, verdicts, broken, will_be in self.s3.run(jobs):
             self.verdicts += verdicts
             self.broken += broken
             self._beside |= {identity(verdict.found): verdict.found.warnings for verdict in will_be}
+            for verdict in verdicts:
+                wanted = (self._wanted(folder.histories[path]) for path in verdict.archived)
+                self._to_thaw[identity(verdict.found)] = tuple((e.key, e.version_id) for e in wanted if e is not None)
 
-    def _judged(self, folder: Candidate) -> Job[tuple[list[Verdict], list[Verdict], list[Verdict]]]:
+    def _judged(self, folder: Candidate) -> Job[tuple[Candidate, list[Verdict], list[Verdict], list[Verdict]]]:
         """The models as they were, those that the restore breaks, and all as they will stand where files are left."""
         bucket = self.scope.bucket
         alone = replace(folder, left_out=set())
         verdicts = yield from assess(bucket, alone, self.instant, settled=self.settled, chosen=self.chosen.models)
         verdicts = [_as_locked(verdict) for verdict in verdicts] if self.lock is not None else verdicts
         if not (folder.written and folder.left_out):
-            return verdicts, [], []
+            return folder, verdicts, [], []
         after = After.of(folder, self._wanted, elsewhere=self.everything)
         will_be = yield from after.judged(bucket, folder)
-        return verdicts, list(after.broken(verdicts, will_be)), will_be
+        return folder, verdicts, list(after.broken(verdicts, will_be)), will_be
 
     def _wanted(self, history: History) -> Entry | None:
         if self.lock is not None and history.key in self.lock.files:
@@ -267,7 +285,9 @@ class Watch:
         """What the plan remembers, in key order."""
         last = {identity(verdict.found): verdict for verdict in (*self.verdicts, *self.broken)}
         models = [
-            PlannedModel.of(verdict, self.chosen.models.get(name, self.instant), self._beside.get(name))
+            PlannedModel.of(
+                verdict, self.chosen.models.get(name, self.instant), self._beside.get(name), self._to_thaw.get(name, ())
+            )
             for name, verdict in last.items()
         ]
         return tuple(sorted(models, key=lambda model: (model.prefix, model.name, model.layout)))

@@ -97,7 +97,8 @@ class PlanOptions:
     on the key relative to the prefix; a key is in when some include (or none is given) and no exclude matches.
     overwrite: elsewhere, write over what differs. allow_empty: in place, go on though nothing existed at T. models:
     what to do where a model is not whole at T: "whole" refuses, "nearest" takes its newest whole save at or before T,
-    "as-is" restores exactly T.
+    "as-is" restores exactly T. thaw: go on where a model cannot be judged before some of its files are thawed; such a
+    plan can be thawed and not applied.
     """
 
     keep_new: bool = False
@@ -108,6 +109,7 @@ class PlanOptions:
     overwrite: bool = False
     allow_empty: bool = False
     models: str = "whole"
+    thaw: bool = False
 
 
 DEFAULTS = PlanOptions()

@@ -66,6 +66,19 @@ class Plan:
         assert self.header.summary is not None  # noqa: S101 - every plan is made by write_plan or read_plan
         return self.header.summary
 
+    @property
+    def archived(self) -> bool:
+        """Something must be thawed before the plan can be carried out, or before its models can be judged."""
+        return bool(self.summary.counts[Action.THAW]) or any(model.to_thaw for model in self.header.models)
+
+    def to_thaw(self) -> Iterator[tuple[str, str]]:
+        """(key, version) of all that must be thawed, each once. Raises Refused where the file was changed meanwhile."""
+        of_models = dict.fromkeys(pair for model in self.header.models for pair in model.to_thaw)
+        for _, step in self.numbered(Action.THAW) if self.summary.counts[Action.THAW] else ():
+            of_models.pop((step.key, step.version_id), None)
+            yield step.key, step.version_id
+        yield from of_models
+
     def steps(self) -> Iterator[Step]:
         """Every step in key byte order, streamed from the file. Raises Refused where the file was changed meanwhile."""
         for _, step in self.numbered():

@@ -73,7 +73,7 @@ def make_plan(
         try:
             return _plan(s3, scope, header, path, chosen, lock, on_progress, watch)
         except NotWhole as error:
-            if options.models != Wanted.NEAREST:
+            if options.models != Wanted.NEAREST or any(verdict.thaw_first for verdict in error.verdicts):
                 raise
             better = chosen.with_earlier(nearest(error.verdicts, watch[0].verdicts))
             if better == chosen or not all(verdict.before is not None for verdict in error.verdicts):
@@ -206,8 +206,9 @@ def _allowed(steps: Iterable[Step], states: _States, scope: Scope, header: Heade
         chosen = f" that {' '.join(globs)} lets through" if globs else ""
         look = "the time, the prefix and the globs" if globs else "the time and the prefix"
         raise Refused(f"nothing existed at {show(header.instant)} in {scope}{chosen}{hidden}; check {look}")
-    broken = [verdict for verdict in states.watch.verdicts if not verdict.whole]
+    broken = [v for v in states.watch.verdicts if not v.whole and not (options.thaw and v.thaw_first)]
+    left = [v for v in states.watch.broken if not (options.thaw and v.thaw_first)]
     if broken and options.models != Wanted.AS_IS:
         raise NotWhole(broken, scope, header.instant, LOCKED if states.locked else RESTORE)
-    if states.watch.broken and options.models != Wanted.AS_IS:
-        raise LeavesBroken(states.watch.broken, scope, header.instant, keep_new=options.keep_new)
+    if left and options.models != Wanted.AS_IS:
+        raise LeavesBroken(left, scope, header.instant, keep_new=options.keep_new)

@@ -20,7 +20,7 @@ from artifact_store.history.lock import Lock, make_lock
 from artifact_store.history.scope import parse_scope
 from artifact_store.history.state import UNSETTLED_WINDOW
 from artifact_store.history.verdict import Condition
-from artifact_store.restore.apply import apply
+from artifact_store.restore.apply import ApplyOptions, apply
 from artifact_store.restore.models import NotWhole, Order, PlannedModel, removal_rank
 from artifact_store.restore.plan import Action, PlanOptions
 from artifact_store.restore.planfile import Plan, read_plan
@@ -235,6 +235,33 @@ def test_another_place_gets_whole_models_only(model: Model, tmp_path: Path) -> N
             make_plan(
                 model.s3, parse_scope("s3://bkt/models/m"), BROKEN, tmp_path / "p", destination=parse_destination(to)
             )
+
+
+@pytest.mark.parametrize("cold", ["all", "index"])
+def test_a_model_whose_index_is_archived_is_thawed_first_and_restored_after_that(cold: str, tmp_path: Path) -> None:
+    model = Model(2)
+    classes = {key: "GLACIER" if cold == "all" or key == INDEX else "STANDARD" for key in saved(2, 1)}
+    for key, data in saved(2, 1).items():
+        model.s3.put(PREFIX + key, data, time=T0, storage_class=classes[key])
+    changed = [key for key in saved(2, 1) if cold == "all" or key != INDEX]
+    for key in changed:
+        model.s3.put(PREFIX + key, saved(2, 2)[key], time=T0 + 10_000)
+    model.s3.clock = LATER
+    for wanted in ("whole", "nearest"):
+        with pytest.raises(NotWhole, match="add --thaw to have S3 make these files readable"):
+            plan(model.s3, tmp_path, T0 + 5000, wanted)
+    before = model.s3.entries()
+    path = tmp_path / "thaw"
+    made = make_plan(model.s3, parse_scope("s3://bkt"), T0 + 5000, path, options=PlanOptions(thaw=True))
+    assert read_plan(path) == made
+    with pytest.raises(Refused, match=r"versions? in an archive class cannot be copied yet"):
+        apply(model.s3, made, options=SMALL)
+    report = apply(model.s3, made, options=ApplyOptions(thaw=True))
+    assert (report.thawing, report.failed) == (list(classes.values()).count("GLACIER"), ())
+    assert model.s3.entries() == before
+    model.s3.thaw()
+    assert apply(model.s3, plan(model.s3, tmp_path, T0 + 5000), options=SMALL).complete
+    assert shown(model.s3) == saved(2, 1)
 
 
 def from_lock(s3: MemoryS3, folder: Path, lock: Lock, **options: object) -> Plan:

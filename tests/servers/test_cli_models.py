@@ -5,10 +5,12 @@ import json
 import boto3
 import numpy as np
 import pytest
+import time_machine
 from botocore.config import Config
 from safetensors.numpy import save
 
 from artifact_store.cli import main
+from artifact_store.history.instant import show
 from tests.servers.conftest import new_bucket
 from tests.servers.story import STORED, Story
 from tests.servers.worlds import next_second
@@ -173,6 +175,24 @@ def test_where_nothing_is_to_do_a_broken_model_is_named_all_the_same(run, story,
     assert told[-1] == "  newest whole at or before: 2026-05-04T17:31:39Z; never whole after; see --nearest-complete"
     code, _, err = run("restore", address, "--at", "0s", "--nearest-complete", "--yes")
     assert (code, story.contents("llama/")) == (0, {**files(3), CONFIG: files(1)[CONFIG]})
+
+
+def test_a_model_whose_index_is_archived_names_thaw_as_the_way_out_and_goes_it(run, story, moto, address):
+    with time_machine.travel(FIRST + 10, tick=False):
+        moto.boto().put_object(Bucket=story.bucket, Key=INDEX, Body=files(1)[INDEX], StorageClass="GLACIER")
+    before = story.everything()
+    at = show(FIRST + 3600)
+    code, _, err = run("restore", address, "--at", at, "--yes")
+    assert (code, err.splitlines()[-1]) == (
+        4,
+        "error: nothing was written; add --thaw to have S3 make these files readable, which writes nothing, and restore "
+        "again after that",
+    )
+    code, _, err = run("restore", address, "--at", at, "--yes", "--thaw")
+    assert code == 3
+    assert "  note: 1 file of llama/ must be thawed before it can be judged" in err.splitlines()
+    assert err.splitlines()[-1].startswith("asked S3 to make 1 version readable, which takes 3 to 5 hours from GLACIER")
+    assert story.everything() == before
 
 
 def test_exactly_t_comes_back_where_that_is_asked(run, story, address):
