@@ -378,7 +378,7 @@ class _Look:
             reasons,
             size=sum(entry.size for entry in mine.values()),
             saved=max((entry.last_modified for entry in mine.values()), default=None),
-            warnings=(*found.warnings, *warn(evidence)),
+            warnings=(*found.warnings, *warn(evidence, condition)),
             archived=tuple(path for path in mine if frozen and path in evidence.read and is_archived(mine[path])),
         )
 
@@ -409,14 +409,8 @@ class _Look:
         second = int(instant // 1)
         its_saves = self.saves(verdict.found)
         earlier = self._up_to(its_saves, second)
-        later = [save.last for save in its_saves if save.last > second]
+        later = self._from(its_saves, second)
         if verdict.condition is Condition.UNCERTAIN:
-            # It is settled once the uploads must have ended, where nothing comes before that.
-            then = self.then(instant)
-            uploads = (then[path] for path in verdict.found.members if path in then and is_multipart(then[path]))
-            settled_at = max(int(entry.last_modified) + open_for(entry.size) for entry in uploads)
-            if all(save.first > settled_at for save in its_saves if save.last > second):
-                later = [settled_at, *later]
             earlier = [end for end in earlier if end < int(verdict.saved or 0)]
         before, paths = yield from self._first_whole(verdict.found, earlier)
         after, _ = yield from self._first_whole(verdict.found, later)
@@ -435,6 +429,18 @@ class _Look:
             if save.last <= second:
                 found += [min(until, second), save.last]
             until = save.first - 1
+        return list(dict.fromkeys(found))
+
+    @staticmethod
+    def _from(its_saves: Sequence[Save], second: int) -> list[int]:
+        """Instants after it that are worth a look, the first one first: where each save ended, and where its uploads
+        must have ended or the next save is about to begin."""
+        found: list[int] = []
+        for number, save in enumerate(its_saves):
+            uploads = [entry for entry in save.written.values() if is_multipart(entry)]
+            settled = max((int(entry.last_modified) + open_for(entry.size) for entry in uploads), default=save.last)
+            until = its_saves[number + 1].first - 1 if number + 1 < len(its_saves) else settled
+            found += [instant for instant in (save.last, min(settled, until)) if instant > second]
         return list(dict.fromkeys(found))
 
     def _first_whole(self, like: ModelSet, instants: Sequence[int]) -> Job[tuple[int | None, tuple[str, ...]]]:

@@ -36,6 +36,8 @@ class Save:
     changes: list[int] = field(default_factory=list)
     again: bool = True
     """All that it wrote was there before: it is a restore, and new content does not belong to it."""
+    tried: dict[str, Entry] = field(default_factory=dict)
+    """Path -> the version before the last, of what it wrote twice without a change."""
 
     @property
     def patience(self) -> int:
@@ -53,6 +55,22 @@ class Save:
         seen = path in self.written or (deleted and path in self.deleted)
         restored = bool(self.written) and self.again and not (deleted or again)
         return second - self.end <= self.patience and not seen and not restored
+
+    def tries_again(self, second: int, path: str, *, change: bool) -> bool:
+        """Whether a write of this file at this second is an upload of this save that was tried again."""
+        return not change and path in self.written and second - self.end <= self.patience
+
+    def hand_over(self, following: Save) -> None:
+        """Give to the save that begins what it had begun with: what was written again unchanged after all else of this
+        one, and closer to that."""
+        done = max(self.changes, default=self.start)
+        for path, earlier in self.tried.items():
+            entry = self.written[path]
+            second = _second(entry)
+            if second > done and following.start - second < second - done:
+                self.written[path], following.written[path] = earlier, entry
+                self.size, following.size = self.size - entry.size, following.size + entry.size
+                following.overwritten += 1
 
 
 Files = Mapping[str, Sequence[Entry]]
@@ -78,11 +96,21 @@ def saves(files: Files, others: Files | None = None, closing: Collection[str] = 
     for event in _events(files):
         by_second.setdefault(event.second, []).append(event)
     found: list[Save] = []
+    known: set[str] = set()
     for second in sorted(by_second):
         for event in _ordered(by_second[second], found[-1] if found else None, closing):
             entry = event.entry
-            if not found or not found[-1].takes(second, event.path, deleted=entry.is_marker, again=event.again):
+            known.add(event.path)
+            if found and found[-1].tries_again(second, event.path, change=event.change):
+                found[-1].tried[event.path] = found[-1].written[event.path]
+            elif (
+                not found
+                or not found[-1].takes(second, event.path, deleted=entry.is_marker, again=event.again)
+                or (event.path in _resumed(found) and known == _resumed(found) | found[-1].written.keys())
+            ):
                 found.append(Save(second, second, second, second))
+                if len(found) > 1:
+                    found[-2].hand_over(found[-1])
             save = found[-1]
             save.end = save.last = second
             if event.change:
@@ -97,6 +125,18 @@ def saves(files: Files, others: Files | None = None, closing: Collection[str] = 
                 save.again = save.again and event.again
     _stretch(found, sorted(event.second for event in _events(others or {}) if event.change))
     return found
+
+
+def _resumed(found: Sequence[Save]) -> set[str]:
+    """What the push that the last save goes on with had written before: that of the saves before it that have no file
+    in common with what came after."""
+    last = found[-1].written.keys() | found[-1].deleted
+    before: set[str] = set()
+    for save in reversed(found[:-1]):
+        if (save.written.keys() | save.deleted) & (before | last):
+            break
+        before |= save.written.keys()
+    return before
 
 
 def _events(files: Files) -> Iterator[_Event]:

@@ -13,6 +13,7 @@ from functools import cached_property
 from artifact_store.formats.finding import Finding
 from artifact_store.history.instant import show
 from artifact_store.history.layouts.configs import is_config
+from artifact_store.history.layouts.content import holds_weights
 from artifact_store.history.saves import Origins, Save, content_of, of_one_save, parts, surely_of_one_save
 from artifact_store.history.sets import ModelSet
 from artifact_store.history.state import is_archived, is_multipart, is_unsettled
@@ -125,7 +126,8 @@ def _mixed(evidence: Evidence, of: Origins) -> Iterator[str]:
     """Files of two saves, unless an index says that the newest save was finished: it left out what is unchanged."""
     newest, its, rest = parts(of, evidence.saves, evidence.instant)
     save = evidence.saves[newest]
-    if not any(_finished(evidence, newest, path) for path in evidence.found.indexes if path in evidence.then):
+    bound = {path for path in rest if path in evidence.found.indexes}
+    if bound or not any(_finished(evidence, newest, path) for path in evidence.found.indexes if path in evidence.then):
         yield (
             f"files of two saves: the one that began at {show(save.start)} wrote {some(its)}, but not {some(rest)}; "
             "a push that was cut off, or an uploader that skips unchanged files, looks like this"
@@ -200,9 +202,10 @@ def _next_write(evidence: Evidence, path: str) -> int | None:
     return min((time for time in later if time > second), default=None)
 
 
-def warn(evidence: Evidence) -> tuple[str, ...]:
-    """What the user should know of a model beside its condition."""
-    return (*_resumed(evidence), *_parts_apart(evidence), *_edited(evidence), *_beside(evidence), *_unchecked(evidence))
+def warn(evidence: Evidence, condition: Condition) -> tuple[str, ...]:
+    """What the user should know of a model beside its condition. Inside a save files of two are no news."""
+    of_saves = () if condition is Condition.MID_SAVE else (_resumed, _parts_apart, _edited)
+    return tuple(text for look in (*of_saves, _beside, _unchecked) for text in look(evidence))
 
 
 def _resumed(evidence: Evidence) -> Iterator[str]:
@@ -272,11 +275,13 @@ def _beside(evidence: Evidence) -> Iterator[str]:
 
 
 def _unchecked(evidence: Evidence) -> Iterator[str]:
-    """Files that the model needs and that nobody looked into."""
+    """Weights and indexes that nobody looked into."""
     found, then = evidence.found, evidence.then
     archived, partly, sizes = list[str](), list[str](), list[str]()
-    for path in dict.fromkeys((*found.members, *found.indexes, *found.configs)):
+    for path in dict.fromkeys((*found.members, *found.indexes)):
         if path not in then or path in evidence.read or path in found.hashed or not then[path].size:
+            continue
+        if not holds_weights(path):
             continue
         finding = evidence.findings.get(path)
         if is_archived(then[path]):

@@ -8,6 +8,7 @@ is a `Fault` in one line, never an exception of a parser, and no such path is fo
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,6 +28,13 @@ YAML_BYTES = 1024**2
 
 KEY = 1024
 """Longest key in bytes (Amazon S3 user guide, "Naming Amazon S3 objects"); a longer path names nothing."""
+
+
+OF_SHAPES = re.compile(r".*\.index(?:\.[A-Za-z0-9_]+)?\.json|saved_model\.pb")
+"""Names of indexes that close a save and are the same for all saves of one shape."""
+
+OF_BYTES = re.compile(r".*\.index|(?:__\d+)?\.metadata|manifest\.ocdbt")
+"""Names of indexes that speak of the bytes of one save."""
 
 
 class Fault(Exception):

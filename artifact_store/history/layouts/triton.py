@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from artifact_store.formats.plain import closed
 from artifact_store.formats.source import Fault as FormatFault
 from artifact_store.formats.stubs import stub
-from artifact_store.history.layouts.content import Fault, inner_path, is_marker, read_text, rightly_empty, shown
+from artifact_store.history.layouts.content import (
+    OF_SHAPES,
+    Fault,
+    holds_weights,
+    inner_path,
+    is_marker,
+    read_text,
+    rightly_empty,
+    shown,
+)
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
 CONFIG = "config.pbtxt"
@@ -98,6 +107,7 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
             missing=_missing(config, version, members),
             problems=(*problems, *_nothing(config, version, members)),
             warnings=tuple(warnings),
+            parts={version: tuple(path for path in members if _of_one_save(path))} if version else {},
             may_be_empty=_rightly_empty(config, version, members),
         )
         for version, members in files.items()
@@ -118,6 +128,10 @@ def _parse(text: str) -> Config:
         return Config(inner_path(file[1], CONFIG))
     named = platform if platform is not None and platform[1] else backend
     return Config(USUAL.get(named[1], "") if named is not None else "")
+
+
+def _of_one_save(path: str) -> bool:
+    return not is_marker(path) and holds_weights(path) and not OF_SHAPES.fullmatch(path.rsplit("/", 1)[-1])
 
 
 def _missing(config: Config, version: str, members: list[str]) -> tuple[Missing, ...]:

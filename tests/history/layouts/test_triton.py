@@ -35,6 +35,7 @@ def test_each_version_is_a_model_and_the_config_points_to_it():
         members=("1/model.onnx",),
         pointers=("config.pbtxt",),
         others=("configs/gpu.pbtxt", "labels.txt"),
+        parts={"1": ("1/model.onnx",)},
     )
     sets, asked = recognise_reading(LAYOUT, files, PREFIX)
     assert sets[0] == first
