@@ -176,7 +176,7 @@ def external(data: bytes) -> list[External]:
     """
     walk = _Walk(data, MAX_FIELDS)
     try:
-        walk.message("ModelProto", 0, len(data))
+        _complete(walk.message("ModelProto", 0, len(data)))
     except Unread:
         raise Fault(
             f"has more than {MAX_FIELDS:,} fields or {MAX_EXTERNAL:,} external tensors, too many to walk"

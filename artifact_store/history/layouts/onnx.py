@@ -1,8 +1,9 @@
 """ONNX models: a graph, and the files beside it that hold its tensors.
 
-Saving again appends to such a file, so it must have at least the bytes the graph points to, and may have more. A graph
-too large to be read as a small file holds its tensors itself, as a rule; data files that are named after it are then
-taken to be its own.
+A graph with such files is their index: it says where in them each tensor lies, and is restored after them. Saving again
+appends to such a file, so it must have at least the bytes the graph points to, and may have more. A graph too large to
+be read as a small file holds its tensors itself, as a rule; data files that are named after it are then taken to be its
+own.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def _read(folder: Folder, name: str, data: list[str]) -> Reading[ModelSet]:
         layout="onnx",
         prefix=folder.prefix,
         name=name.removesuffix(".onnx"),
-        members=(*there, name),
+        members=tuple(there) if least else (name,),
+        indexes=(name,) if least else (),
+        unordered=frozenset({name} if least else ()),
         missing=tuple(Missing(path, name) for path in sorted(least) if path not in folder.files),
         least={path: least[path] for path in there if least[path]},
         problems=tuple(problems),
@@ -86,7 +89,9 @@ def _unread(folder: Folder, name: str, data: list[str]) -> ModelSet:
         layout="onnx",
         prefix=folder.prefix,
         name=name.removesuffix(".onnx"),
-        members=(*data, name),
+        members=tuple(data) if data else (name,),
+        indexes=(name,) if data else (),
+        unordered=frozenset({name} if data else ()),
         warnings=warnings if data else (),
         parts={"": (*data, name)},
     )

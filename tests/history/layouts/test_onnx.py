@@ -41,7 +41,9 @@ def test_a_graph_and_the_data_the_library_wrote_for_it_are_one_model(tmp_path):
             layout="onnx",
             prefix="models/m/",
             name="model",
-            members=("model.onnx.data", "model.onnx"),
+            members=("model.onnx.data",),
+            indexes=("model.onnx",),
+            unordered=frozenset({"model.onnx"}),
             least={"model.onnx.data": sets[0].least["model.onnx.data"]},
             parts={"": ("model.onnx.data", "model.onnx")},
         )
@@ -52,19 +54,20 @@ def test_a_graph_and_the_data_the_library_wrote_for_it_are_one_model(tmp_path):
 
 def test_a_graph_that_holds_its_tensors_is_one_file():
     found = only(LAYOUT, {"model.onnx": model("")})
-    assert (found.members, found.parts, found.least) == (("model.onnx",), {"": ("model.onnx",)}, {})
+    assert (found.members, found.indexes, found.parts) == (("model.onnx",), (), {"": ("model.onnx",)})
+    assert found.least == {}
 
 
 def test_the_least_size_of_a_data_file_is_the_end_of_its_last_tensor():
     found = only(LAYOUT, {"model.onnx": model("a.bin", "b.bin", "a.bin"), "a.bin": 8000, "b.bin": 10**6})
     assert found.least == {"a.bin": 8000, "b.bin": 4000}
-    assert found.members == ("a.bin", "b.bin", "model.onnx")
+    assert (found.members, found.indexes) == (("a.bin", "b.bin"), ("model.onnx",))
 
 
 def test_a_data_file_that_is_gone_is_missing():
     found = only(LAYOUT, {"model.onnx": model("a.bin", "weights/b.bin"), "weights/b.bin": 4000})
     assert found.missing == (Missing("a.bin", "model.onnx"),)
-    assert found.members == ("weights/b.bin", "model.onnx")
+    assert (found.members, found.indexes) == (("weights/b.bin",), ("model.onnx",))
 
 
 @pytest.mark.parametrize(("before", "after"), [(5, 3), (2, 5)])
@@ -73,16 +76,16 @@ def test_data_files_of_the_save_before_that_no_graph_names_are_leftovers(before,
     new = [f"model.onnx.data_{number}" for number in range(after)]
     found = only(LAYOUT, {"model.onnx": model(*new), **old, **dict.fromkeys(new, 4000)})
     assert found.leftovers == tuple(old)
-    assert found.members == (*new, "model.onnx")
+    assert (found.members, found.indexes) == (tuple(new), ("model.onnx",))
 
 
 def test_graphs_of_one_folder_are_models_of_their_own_and_may_share_data():
     files = {"decoder.onnx": model("shared.bin"), "encoder.onnx": model(""), "past.onnx": model("shared.bin")}
     sets = recognise(LAYOUT, files | {"shared.bin": 4000})
-    assert [(found.name, found.members) for found in sets] == [
-        ("decoder", ("shared.bin", "decoder.onnx")),
-        ("encoder", ("encoder.onnx",)),
-        ("past", ("shared.bin", "past.onnx")),
+    assert [(found.name, found.members, found.indexes) for found in sets] == [
+        ("decoder", ("shared.bin",), ("decoder.onnx",)),
+        ("encoder", ("encoder.onnx",), ()),
+        ("past", ("shared.bin",), ("past.onnx",)),
     ]
 
 
@@ -93,7 +96,7 @@ def test_names_that_share_a_start_are_not_taken_for_data():
 
 def test_a_large_graph_is_not_read_and_the_data_named_after_it_is_its_own():
     sets, asked = recognise_reading(LAYOUT, {"model.onnx": 17 * 1024**2, "model.onnx_data": 9})
-    assert sets[0].members == ("model.onnx_data", "model.onnx")
+    assert (sets[0].members, sets[0].indexes) == (("model.onnx_data",), ("model.onnx",))
     assert sets[0].warnings == (
         "model.onnx was not read for the files it needs: those named after it count as its own",
     )
@@ -125,7 +128,7 @@ def test_a_graph_that_cannot_be_read_or_points_out_of_its_folder_is_a_problem(co
     assert found.problems[0].startswith("model.onnx ")
     assert part in found.problems[0]
     assert found.problems[0].isprintable()
-    assert found.members == ("model.onnx.data", "model.onnx")
+    assert (found.members, found.indexes) == (("model.onnx.data",), ("model.onnx",))
     assert found.missing == ()
 
 
