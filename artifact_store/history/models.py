@@ -343,7 +343,7 @@ class _Look:
         if gone:
             files |= self._histories(path for path in self.candidate.histories if path.startswith(tuple(gone)))
         others = self._histories(path for path in beside if path not in files)
-        return saves(files, others, frozenset(found.closing))
+        return saves(files, others)
 
     def _histories(self, paths: Iterable[str]) -> dict[str, Sequence[Entry]]:
         histories = self.candidate.histories

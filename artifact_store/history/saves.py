@@ -89,16 +89,16 @@ class _Event:
     change: bool
 
 
-def saves(files: Files, others: Files | None = None, closing: Collection[str] = ()) -> list[Save]:
+def saves(files: Files, others: Files | None = None) -> list[Save]:
     """The saves of files that belong to one model, oldest first. files: what the model cannot do without. others: the
-    rest of it, which may be written at any time. closing: those of the files that come last in a save."""
+    rest of it, which may be written at any time."""
     by_second: dict[int, list[_Event]] = {}
     for event in _events(files):
         by_second.setdefault(event.second, []).append(event)
     found: list[Save] = []
     known: set[str] = set()
     for second in sorted(by_second):
-        for event in _ordered(by_second[second], found[-1] if found else None, closing):
+        for event in _ordered(by_second[second], found[-1] if found else None, files):
             entry = event.entry
             known.add(event.path)
             if found and found[-1].tries_again(second, event.path, change=event.change):
@@ -120,7 +120,7 @@ def saves(files: Files, others: Files | None = None, closing: Collection[str] = 
             else:
                 save.written[event.path] = entry
                 save.deleted.discard(event.path)
-                save.overwritten += event.overwrites
+                save.overwritten += event.overwrites and event.path not in save.tried
                 save.size += entry.size
                 save.again = save.again and event.again
     _stretch(found, sorted(event.second for event in _events(others or {}) if event.change))
@@ -159,16 +159,17 @@ def _same(before: Entry | None, entry: Entry) -> bool:
     return before is not None and content_of(before) == content_of(entry)
 
 
-def _ordered(events: list[_Event], under_way: Save | None, closing: Collection[str]) -> list[_Event]:
-    """The events of one second, for which S3 tells no order among keys: where it ends one save and begins the next,
-    what closes the first comes first."""
-    if len(events) == 1 or under_way is None or not closing:
+def _ordered(events: list[_Event], under_way: Save | None, every: Collection[str]) -> list[_Event]:
+    """The events of one second, for which S3 tells no order among keys: what completes the save that is under way comes
+    before what begins the next."""
+    if len(events) == 1 or under_way is None:
         return events
-    seen = under_way.written.keys() - closing
-    again = seen & {event.path for event in events}
-    if not again or again == seen:
+    done = under_way.written.keys()
+    missing = {event.path for event in events} - done
+    again = {event.path for event in events} & done
+    if not missing or not again or again == done or len(done | missing) < len(every):
         return events
-    return sorted(events, key=lambda event: event.path not in closing)
+    return sorted(events, key=lambda event: event.path in done)
 
 
 def _stretch(found: Sequence[Save], seconds: Sequence[int]) -> None:

@@ -14,7 +14,15 @@ from artifact_store.formats.finding import Finding
 from artifact_store.history.instant import show
 from artifact_store.history.layouts.configs import is_config
 from artifact_store.history.layouts.content import holds_weights
-from artifact_store.history.saves import Origins, Save, content_of, of_one_save, parts, surely_of_one_save
+from artifact_store.history.saves import (
+    CLOSE_SECONDS,
+    Origins,
+    Save,
+    content_of,
+    of_one_save,
+    parts,
+    surely_of_one_save,
+)
 from artifact_store.history.sets import ModelSet
 from artifact_store.history.state import is_archived, is_multipart, is_unsettled
 from artifact_store.s3.operations import Entry
@@ -244,7 +252,8 @@ def _edited(evidence: Evidence) -> Iterator[str]:
     wrote = [save for path in found.members if path in then and (save := evidence.save_of(path))]
     if not wrote:
         return
-    until = max(save.last for save in wrote)
+    until = max(save.last for save in wrote) + CLOSE_SECONDS
+    weights = max(evidence.second(path) for path in found.members if path in then)
     apart = {path for files in found.parts.values() for path in files}
     configs = [path for path in (*found.others, *found.indexes) if path in found.indexes or is_config(path)]
     new = [
@@ -258,7 +267,7 @@ def _edited(evidence: Evidence) -> Iterator[str]:
     if new:
         yield (
             f"{some(new)} {_were(new)} written at {show(max(evidence.second(path) for path in new))}, the weights at "
-            f"{show(until)}: a config that was edited alone or a push that was cut off looks like this"
+            f"{show(weights)}: a config that was edited alone or a push that was cut off looks like this"
         )
 
 
@@ -279,9 +288,8 @@ def _unchecked(evidence: Evidence) -> Iterator[str]:
     found, then = evidence.found, evidence.then
     archived, partly, sizes = list[str](), list[str](), list[str]()
     for path in dict.fromkeys((*found.members, *found.indexes)):
-        if path not in then or path in evidence.read or path in found.hashed or not then[path].size:
-            continue
-        if not holds_weights(path):
+        looked_at = path in evidence.read or path in found.hashed or path in evidence.denied
+        if path not in then or looked_at or not then[path].size or not holds_weights(path):
             continue
         finding = evidence.findings.get(path)
         if is_archived(then[path]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from artifact_store.history.saves import doubts, of_one_save, origins, parts, saves
+from artifact_store.history.saves import doubts, of_one_save, origins, parts, saves, surely_of_one_save
 from artifact_store.history.state import UNSETTLED_WINDOW, open_for
 from artifact_store.s3.operations import Entry
 
@@ -110,3 +110,64 @@ def test_only_versions_of_the_same_size_are_worth_a_question() -> None:
     now = {"a": a2, "b": b1}
     assert doubts(found, now, origins(found, now)) == []
     assert doubts(found, {"a": a1, "b": b1}, origins(found, {"a": a1, "b": b1})) == []
+
+
+def test_an_upload_that_was_tried_again_is_of_its_save_and_what_follows_too() -> None:
+    files = {
+        "a": newest_first(entry("a", 100, "A"), entry("a", 5_000, "A2"), entry("a", 5_002, "A2")),
+        "b": newest_first(entry("b", 100, "B"), entry("b", 5_003, "B2")),
+    }
+    assert told(files) == [(100, 100, ["a", "b"], [], 0, 20), (5_000, 5_003, ["a", "b"], [], 2, 30)]
+    found = saves(files)
+    assert of_one_save(origins(found, {"a": files["a"][0], "b": files["b"][0]}), found)
+    assert [found[1].straddles(second) for second in (4_999, 5_000, 5_002, 5_003)] == [False, True, True, False]
+
+
+def test_a_save_that_begins_with_an_unchanged_file_has_it_and_one_that_ends_with_it_too() -> None:
+    for second, holder in ((1_990, 1), (110, 0)):
+        files = {
+            "a": newest_first(entry("a", 100, "A"), entry("a", second, "A")),
+            "b": newest_first(entry("b", 100, "B"), entry("b", 2_000, "B2")),
+        }
+        found = saves(files)
+        assert origins(found, {"a": files["a"][0]})["a"] == frozenset({0, holder})
+        assert of_one_save(origins(found, {"a": files["a"][0], "b": files["b"][0]}), found) == (holder == 1)
+
+
+def test_what_is_written_after_a_resumed_push_is_complete_begins_the_next_save() -> None:
+    files = {
+        "a": newest_first(entry("a", 100), entry("a", 9_000), entry("a", 20_010)),
+        "b": newest_first(entry("b", 101), entry("b", 20_000)),
+        "c": newest_first(entry("c", 102), entry("c", 20_001)),
+    }
+    found = saves(files)
+    assert [(save.start, sorted(save.written)) for save in found] == [
+        (100, ["a", "b", "c"]),
+        (9_000, ["a"]),
+        (20_000, ["b", "c"]),
+        (20_010, ["a"]),
+    ]
+    assert not of_one_save(origins(found, {path: entries[0] for path, entries in files.items()}), found)
+
+
+@pytest.mark.parametrize("order", [["i", "a", "b"], ["a", "b", "i"]])
+def test_what_completes_a_save_in_the_second_in_which_the_next_begins_is_of_the_first(order: list[str]) -> None:
+    versions = {
+        "a": newest_first(entry("a", 100), entry("a", 110)),
+        "b": newest_first(entry("b", 105), entry("b", 115)),
+        "i": newest_first(entry("i", 110), entry("i", 120)),
+    }
+    assert told({path: versions[path] for path in order}) == [
+        (100, 110, ["a", "b", "i"], [], 0, 30),
+        (110, 120, ["a", "b", "i"], [], 3, 30),
+    ]
+
+
+def test_a_copy_of_what_has_expired_may_be_of_any_save_before_it() -> None:
+    a, b = [entry("a", 9_000), entry("a", 5_000)], [entry("b", 100)]
+    found = saves({"a": a, "b": b})
+    of = origins(found, {"a": a[0], "b": b[0]})
+    assert (of_one_save(of, found), surely_of_one_save(of)) == (True, False)
+    older = [*a, entry("a", 100)]
+    found = saves({"a": older, "b": b})
+    assert not of_one_save(origins(found, {"a": a[0], "b": b[0]}), found), "it is known what stood there"
