@@ -329,6 +329,9 @@ HEAD = re.compile(
 )
 """Names of what a loader opens first: it lists or describes what the same save wrote before it."""
 
+SHAPES = re.compile(r".*(?:\.json|\.pb|\.pbtxt|\.onnx|MLmodel)")
+"""Of these, those that say the same of every save of one shape: which pieces there are, and not their bytes."""
+
 FIRST = re.compile(r".*ocdbt\.process_\d+/.*|(?:.*/)?_METADATA")
 """Members with the name of an index, and an index that is written before its members."""
 
@@ -337,7 +340,7 @@ FIRST = re.compile(r".*ocdbt\.process_\d+/.*|(?:.*/)?_METADATA")
 class Kind:
     """One layout as one library writes it. files: (step, count of pieces) -> what a save writes, in its order.
 
-    optional: what a loader does without, or gets from elsewhere; all other files must not be lost. pointers: files that
+    optional: names of what a loader does without, or whose loss cannot be told; all other files must not be lost. pointers: files that
     name what is current. shards: the count of pieces may be chosen.
     """
 
@@ -353,7 +356,7 @@ class Kind:
 
     def core(self, files: Files) -> Files:
         """What must be of one save, and there."""
-        return {path: data for path, data in files.items() if path not in self.optional and data}
+        return {path: data for path, data in files.items() if path.rsplit("/", 1)[-1] not in self.optional and data}
 
     def lists(self, files: Files) -> dict[str, set[str]]:
         """Head or pointer -> the members it speaks of: those that the save wrote before it."""
@@ -361,7 +364,8 @@ class Kind:
         found: dict[str, set[str]] = {}
         for path in self.core(files):
             if path in self.pointers or (HEAD.fullmatch(path.rsplit("/", 1)[-1]) and not FIRST.fullmatch(path)):
-                found[path] = set(before)
+                folder = path[: path.rfind("/") + 1]
+                found[path] = {member for member in before if member.startswith(folder)}
             elif not FIRST.fullmatch(path) or "/d/" in path:
                 before.add(path)
         return found
@@ -382,10 +386,10 @@ def _kind(
 
 TRACKER = "latest_checkpointed_iteration.txt"
 KINDS = (
-    _kind(mlflow, "mlflow", "conda.yaml", "code/pkg/__init__.py"),
-    _kind(mlflow_transformers, "mlflow", "model/config.json", "model/tokenizer.json", shards=True),
-    _kind(triton, "triton"),
-    _kind(triton_versions, "triton"),
+    _kind(mlflow, "mlflow", "conda.yaml"),
+    _kind(mlflow_transformers, "mlflow", "config.json", "tokenizer.json", shards=True),
+    _kind(triton, "triton", pointers=("config.pbtxt",)),
+    _kind(triton_versions, "triton", pointers=("config.pbtxt",)),
     _kind(diffusers, "diffusers", shards=True),
     _kind(transformers, "transformers", "config.json", "tokenizer.json", shards=True),
     _kind(transformers_single, "transformers", "config.json"),
@@ -405,9 +409,9 @@ KINDS = (
     _kind(megatron, "megatron", pointers=(TRACKER,), shards=True),
     _kind(megatron_steps, "megatron", pointers=(TRACKER,), shards=True),
     _kind(megatron_distributed, "megatron", pointers=(TRACKER,), shards=True),
-    _kind(orbax, "orbax", "state/_sharding", "commit_success.txt", shards=True),
-    _kind(orbax_steps, "orbax", shards=True),
-    _kind(saved_model, "tensorflow", "fingerprint.pb", shards=True),
+    _kind(orbax, "orbax", "_sharding", shards=True),
+    _kind(orbax_steps, "orbax", "_sharding", shards=True),
+    _kind(saved_model, "tensorflow", "fingerprint.pb", "vocab.txt", shards=True),
     _kind(tf_checkpoint, "tensorflow", pointers=("checkpoint",), shards=True),
     _kind(dvc, "dvc", shards=True),
 )

@@ -7,6 +7,7 @@ more than FILES_A_FOLDER files: it is told of as unjudged, and restored key by k
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -45,6 +46,8 @@ FOLDERS_AT_ONCE = 64
 """Folders judged together, so that their reads overlap and memory stays flat."""
 
 NOTHING = File(0)
+
+DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +262,7 @@ def timeline(
     told = []
     for found in latest.values():
         rows = []
-        for save in look.saves(found):
+        for save in (yield from look.saves(found)):
             at_end = yield from look.set_at(found, save.last)
             if at_end is not None:
                 rows.append((save, (yield from look.judged(at_end, save.last))))
@@ -300,6 +303,7 @@ class _Look:
         self._asked: set[tuple[str, str]] = set()
         self._denied: set[tuple[str, str]] = set()
         self._alike: dict[tuple[str, str, str], bool] = {}
+        self._ever: dict[Identity, ModelSet] | None = None
 
     def then(self, instant: float) -> dict[str, Entry]:
         """Path -> the version that stood."""
@@ -310,7 +314,10 @@ class _Look:
         return self._then[instant]
 
     def sets(self, instant: float) -> Job[list[ModelSet]]:
-        then = self.then(instant)
+        return (yield from self._recognised(self.then(instant)))
+
+    def _recognised(self, then: Mapping[str, Entry]) -> Job[list[ModelSet]]:
+        """The sets of which anything is there: which layouts are tried is told by what was there at any time."""
         folder = Folder(self.candidate.prefix, {path: _file(entry) for path, entry in then.items()})
         found: list[ModelSet] = []
         for layout in self.candidate.layouts:
@@ -322,8 +329,8 @@ class _Look:
                     content = yield from self._small(then.get(wanted))
                     wanted = reading.send(content)
             except StopIteration as end:
-                found += end.value
-        return found
+                found += [one for one in end.value if not one.paths or any(path in then for path in one.paths)]
+        return [one for one in found if one.paths or one.warnings]
 
     def set_at(self, like: ModelSet, instant: float) -> Job[ModelSet | None]:
         """The same model at another instant, None where it was not there."""
@@ -332,10 +339,23 @@ class _Look:
                 return found
         return None
 
-    def saves(self, found: ModelSet) -> list[Save]:
+    def ever(self, found: ModelSet) -> Job[ModelSet]:
+        """The set with all the members that it had at any time, where only their names tell which these are: of a first
+        save that is under way those to come are known from what came. Else the set itself."""
+        if found.indexes or not found.parts:
+            return found
+        if self._ever is None:
+            every = ((path, history.ordered()) for path, history in self.candidate.histories.items())
+            newest = {path: next((e for e in entries if not e.is_marker), None) for path, entries in every}
+            sets = yield from self._recognised({path: entry for path, entry in newest.items() if entry is not None})
+            self._ever = {identity(one): one for one in sets}
+        return self._ever.get(identity(found), found)
+
+    def saves(self, found: ModelSet) -> Job[list[Save]]:
         """Of its files, with those that are named and missing. A pointer that stands alone changes what is loaded; of
         one beside members it is as of a config."""
-        core = [*found.members, *found.indexes, *(missing.path for missing in found.missing)]
+        ever = yield from self.ever(found)
+        core = [*found.members, *found.indexes, *(missing.path for missing in found.missing), *ever.members]
         beside = list(found.others)
         (beside if found.members else core).extend(found.pointers)
         files = self._histories(core)
@@ -345,6 +365,25 @@ class _Look:
         others = self._histories(path for path in beside if path not in files)
         return saves(files, others)
 
+    def _with_lost(self, found: ModelSet, its_saves: Sequence[Save], instant: float) -> Job[ModelSet]:
+        """The same with a problem for pieces that were written with those that stand and were deleted since. A kind of
+        piece of which nothing is left was not wanted any more."""
+        ever, then, second = (yield from self.ever(found)), self.then(instant), int(instant // 1)
+        stand = {then[path].version_id for path in found.members if path in then}
+        kinds = {DIGITS.sub("#", path) for path in found.members}
+        lost = []
+        for path in sorted({*ever.members} - then.keys()):
+            was = next(
+                (e for e in self._histories([path])[path] if not e.is_marker and e.last_modified < second + 1), None
+            )
+            saved = (save for save in its_saves if was is not None and save.written.get(path) is was)
+            together = any(stand & {entry.version_id for entry in save.written.values()} for save in saved)
+            if together and DIGITS.sub("#", path) in kinds:
+                lost.append(path)
+        if not lost:
+            return found
+        return replace(found, problems=(*found.problems, f"{some(lost)} written with the rest and gone since"))
+
     def _histories(self, paths: Iterable[str]) -> dict[str, Sequence[Entry]]:
         histories = self.candidate.histories
         return {path: histories[path].ordered() for path in dict.fromkeys(paths) if path in histories}
@@ -353,7 +392,8 @@ class _Look:
         then = self.then(instant)
         mine = {path: then[path] for path in dict.fromkeys(found.paths) if path in then}
         bound = {path: mine[path] for files in found.parts.values() for path in files if path in mine}
-        its_saves = self.saves(found)
+        its_saves = yield from self.saves(found)
+        found = yield from self._with_lost(found, its_saves, instant)
         of = origins(its_saves, bound)
         for files in found.parts.values():
             part = {path: bound[path] for path in files if path in bound}
@@ -407,7 +447,7 @@ class _Look:
     def with_instants(self, verdict: Verdict, instant: float) -> Job[Verdict]:
         """The same with the two instants to use instead."""
         second = int(instant // 1)
-        its_saves = self.saves(verdict.found)
+        its_saves = yield from self.saves(verdict.found)
         earlier = self._up_to(its_saves, second)
         later = self._from(its_saves, second)
         if verdict.condition is Condition.UNCERTAIN:

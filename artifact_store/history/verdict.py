@@ -179,7 +179,7 @@ def _unsure(evidence: Evidence) -> Iterator[str]:
     found, then = evidence.found, evidence.then
     open_ = [
         path
-        for path in found.members
+        for path in (*found.members, *found.indexes)
         if path in then
         and is_unsettled(then[path], evidence.instant)
         and not _is_closed(evidence, path)

@@ -1,0 +1,210 @@
+"""Every layout through the same cases: whole, damaged, inside a save, in other numbers of pieces, beside strangers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatch
+
+import pytest
+
+from artifact_store.history.layouts import LAYOUTS
+from artifact_store.history.models import Identity, Verdict, assess, identity, survey
+from artifact_store.history.scope import parse_scope
+from artifact_store.history.state import UNSETTLED_WINDOW
+from artifact_store.history.verdict import Condition
+from tests import model_files as made
+from tests.model_files import KINDS, Files, Kind
+from tests.restore.memory import MemoryS3
+
+T0 = 1_000_000
+NOW = T0 + 90_000
+PREFIX = "models/m/"
+
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
+sharded = pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.shards], ids=str)
+
+
+def bucket(*saves: Iterable[tuple[str, bytes | None]], prefix: str = PREFIX) -> MemoryS3:
+    """Save n is written from T0 + 10,000 n on, a file a second. None deletes."""
+    s3 = MemoryS3()
+    for number, save in enumerate(saves):
+        for second, (path, data) in enumerate(save):
+            s3.clock = T0 + 10_000 * number + second
+            if data is None:
+                s3.delete(prefix + path)
+            else:
+                s3.put(prefix + path, data, time=s3.clock)
+    s3.clock = NOW
+    return s3
+
+
+def verdicts(s3: MemoryS3, instant: float = NOW + UNSETTLED_WINDOW, where: str = "s3://bkt") -> dict[Identity, Verdict]:
+    found: dict[Identity, Verdict] = {}
+    for some in survey(s3, parse_scope(where), lambda candidate: assess("bkt", candidate, instant)):
+        found |= {identity(verdict.found): verdict for verdict in some}
+    return found
+
+
+def broken(found: dict[Identity, Verdict]) -> dict[Identity, tuple[Condition, tuple[str, ...]]]:
+    return {name: (verdict.condition, verdict.reasons) for name, verdict in found.items() if not verdict.whole}
+
+
+def test_every_layout_has_a_kind() -> None:
+    assert {kind.layout for kind in KINDS} == {layout.name for layout in LAYOUTS}
+
+
+@every_kind
+def test_saves_have_the_same_sizes_and_other_bytes(kind: Kind) -> None:
+    """Else what is shown below could be told from sizes."""
+    first, second = kind.core(kind.save(1)), kind.core(kind.save(2))
+    assert sorted(map(len, first.values())) == sorted(map(len, second.values()))
+    for path in first.keys() & second.keys() - kind.pointers:
+        assert first[path] != second[path]
+
+
+@every_kind
+def test_what_was_saved_is_whole_and_nothing_else_is_found(kind: Kind) -> None:
+    files = kind.save(1)
+    found = verdicts(bucket(files.items()))
+    assert broken(found) == {}
+    assert kind.layout in {layout for layout, _, _ in found}
+    spoken = {verdict.found.prefix + path for verdict in found.values() for path in verdict.found.paths}
+    assert spoken == {PREFIX + path for path in files}
+    for verdict in found.values():
+        assert (verdict.found.warnings, verdict.found.leftovers, verdict.found.readers) in [
+            ((), (), {}),
+            (("needs its base model org/base, which is no part of it",), (), {}),
+        ]
+
+
+@every_kind
+def test_overwritten_by_a_later_save_it_is_whole_again(kind: Kind) -> None:
+    s3 = bucket(kind.save(1).items(), kind.save(2).items(), kind.save(3).items())
+    for instant in (T0 + 9_999, T0 + 19_999, NOW):
+        assert broken(verdicts(s3, instant)) == {}
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
+    "gone": lambda _: None,
+    "empty": lambda _: b"",
+    "half": lambda data: data[: len(data) // 2],
+    "a byte short": lambda data: data[:-1],
+    "zeros": lambda data: bytes(len(data)),
+    "noise": lambda data: random.Random(0).randbytes(len(data)),
+    "error": lambda _: b'<?xml version="1.0"?><Error><Code>SlowDown</Code></Error>',
+    "page": lambda _: b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>",
+    "lfs": lambda _: b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
+}
+
+UNTOLD: dict[str, tuple[str, ...]] = {
+    # bytes without any structure of their own, that many
+    "*.onnx.data": ("zeros", "noise"),
+    "*.data-?????-of-?????": ("zeros", "noise"),
+    "*.distcp": ("noise",),
+    # TensorFlow 1 and others write anything under this name
+    "last.ckpt": ("noise",),
+    # data files of a database, which nothing that is read lists
+    "*/d/0?*": ("gone", "half", "a byte short", "zeros", "noise"),
+    # only reading all of it would tell
+    "*.tar.gz": ("half", "a byte short"),
+    # text that may end anywhere
+    "MLmodel": ("a byte short",),
+    "config.pbtxt": ("half", "a byte short"),
+    "checkpoint": ("half", "a byte short"),
+    "*/model.py": ("half", "a byte short", "noise"),
+    # the last rank of all, which no name counts
+    "*/bf16_zero_pp_rank_2_mp_rank_00_optim_states.pt": ("gone",),
+}
+"""Name -> damage to the only upload of it that no cheap read can tell."""
+
+SHOWS = (
+    *("MLmodel", "config.pbtxt", "model_index.json", "model.safetensors", "m.gguf", "model.onnx", "model.keras"),
+    *("model.weights.json", "model.tar.gz", "last.ckpt", "latest", "*_CHECKPOINT_METADATA", "checkpoint", "*.dir"),
+    made.TRACKER,
+)
+"""Without this file nothing there says that it is that model: it is gone, as any file may be."""
+
+
+def named(path: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch(path, pattern) for pattern in patterns)
+
+
+def unnoticed(kind: Kind, damage: str, bucket_with: Callable[[Files, str, bytes | None], MemoryS3]) -> set[str]:
+    """The core files whose damage leaves every model whole; where one is no longer found, "gone" before the name."""
+    files = kind.save(1)
+    every = verdicts(bucket(files.items())).keys()
+    silent = set()
+    for path, data in kind.core(files).items():
+        changed = DAMAGES[damage](data)
+        assert changed != data
+        found = verdicts(bucket_with(files, path, changed))
+        if not broken(found):
+            silent.add(path if found.keys() == every else f"gone {path}")
+    return silent
+
+
+def uploaded(files: Files, path: str, changed: bytes | None) -> MemoryS3:
+    left = {**files, path: changed} if changed is not None else {k: v for k, v in files.items() if k != path}
+    return bucket(left.items())
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@every_kind
+def test_a_file_that_was_uploaded_damaged_is_noticed(kind: Kind, damage: str) -> None:
+    for path in unnoticed(kind, damage, uploaded):
+        if path.startswith("gone "):
+            assert named(path.removeprefix("gone "), SHOWS)
+        else:
+            assert named(path, (name for name, untold in UNTOLD.items() if damage in untold))
+
+
+ALONE = ("*.onnx.data", "*/d/0?*", "*.tar.gz", "MLmodel", "config.pbtxt", "checkpoint", "*/model.py", "last.ckpt")
+"""Untold also where it happens to a file of a whole model: it is bound to no other, or its loss is no write."""
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@every_kind
+def test_damage_to_one_piece_later_is_noticed_whatever_its_bytes(kind: Kind, damage: str) -> None:
+    """The versions tell it where the format cannot: the piece is of another save than the rest."""
+
+    def later(files: Files, path: str, changed: bytes | None) -> MemoryS3:
+        return bucket(files.items(), [(path, changed)])
+
+    for path in unnoticed(kind, damage, later):
+        if path.startswith("gone "):
+            assert named(path.removeprefix("gone "), SHOWS)
+        else:
+            assert damage in {d for name in ALONE if fnmatch(path, name) for d in UNTOLD[name]}, path
+
+
+@every_kind
+def test_deleted_whole_and_before_its_first_write_it_is_no_model(kind: Kind) -> None:
+    files = kind.save(1)
+    s3 = bucket(files.items(), [(path, None) for path in files])
+    assert verdicts(s3) == {}
+    assert verdicts(s3, T0 - 1) == {}
+
+
+def torn_between(files: Files, number: int, prefix: str, paths: Iterable[str]) -> bool:
+    """Whether some of these core files are among the first `number` that the save wrote, and some are not."""
+    mine = [path for path in files if prefix + path in paths]
+    done = [path for path in list(files)[:number] if path in mine]
+    return bool(done) and len(done) < len(mine)
+
+
+@every_kind
+def test_between_two_writes_of_a_save_nothing_torn_is_whole_and_all_else_is(kind: Kind) -> None:
+    first, second = kind.save(1), kind.save(2)
+    s3 = bucket(first.items(), second.items(), [("notes.txt", b"later")])
+    ends = {number: verdicts(s3, T0 + 10_000 * number + 9_999) for number in (0, 1)}
+    for number, files in ((0, first), (1, second)):
+        core = {PREFIX + path for path in kind.core(files)}
+        for written in range(1, len(files)):
+            found = verdicts(s3, T0 + 10_000 * number + written - 1)
+            for name, verdict in ends[number].items():
+                its = {verdict.found.prefix + path for path in verdict.found.paths} & core
+                torn = torn_between(files, written, PREFIX, its)
+                if name in found:
+                    assert not (torn and found[name].whole), (list(files)[written - 1], name)
+                    assert torn or found[name].whole or not its & set(), (list(files)[written - 1], found[name].reasons)
