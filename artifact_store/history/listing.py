@@ -18,7 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from artifact_store.history.state import by_time
-from artifact_store.s3.operations import Entry, Job, ListVersions, Operation, VersionPage
+from artifact_store.s3.operations import Entry, Job, ListObjects, ListVersions, Operation, VersionPage
 
 if TYPE_CHECKING:
     from artifact_store.s3.server import Server
@@ -59,6 +59,16 @@ CLASSES = ("0123456789", "0123456789abcdef", "0123456789ABCDEF", "abcdefghijklmn
 def list_histories(s3: Server, bucket: str, prefix: str = "") -> Iterator[History]:
     """Every key that starts with `prefix` (a raw prefix), in UTF-8 byte order where the server lists in it."""
     return _Listing(s3, bucket, prefix).histories()
+
+
+class NotInOrder(Exception):
+    """The server lists current objects in an order of its own; list their versions instead."""
+
+
+def list_current(s3: Server, bucket: str, prefix: str = "") -> Iterator[Entry]:
+    """Every current object whose key starts with `prefix` (a raw prefix), in the same order, without version ids. Costs
+    a page for 1,000 keys, however many versions they have. Raises NotInOrder, also after some were given."""
+    return (history.entries[0] for history in _Listing(s3, bucket, prefix, current=True).histories())
 
 
 def list_history(s3: Server, bucket: str, key: str) -> History | None:
@@ -111,10 +121,10 @@ class _Range:
 
 
 class _Listing:
-    """One call of `list_histories`: the ranges in key order, and what is to be asked next."""
+    """One listing, of versions or of current objects: the ranges in key order, and what is to be asked next."""
 
-    def __init__(self, s3: Server, bucket: str, prefix: str) -> None:
-        self._s3, self._bucket = s3, bucket
+    def __init__(self, s3: Server, bucket: str, prefix: str, *, current: bool = False) -> None:
+        self._s3, self._bucket, self._current = s3, bucket, current
         self._ranges: list[_Range] = [_Range(prefix)]
         self._page, self._seen = 1000, False
         self._wait = float("inf")
@@ -208,10 +218,12 @@ class _Listing:
         return True
 
     def _page_job(self, one: _Range) -> Job[None]:
-        ask = ListVersions(self._bucket, one.prefix, "", one.key_marker, one.version_id_marker, one.size)
+        ask = self._ask(one.prefix, "", one.key_marker, one.version_id_marker, one.size)
         asked = monotonic()
         page: VersionPage = yield ask
         self._wait = min(self._wait, monotonic() - asked)
+        if self._current and not _ascending(one.key_marker, page.entries):
+            raise NotInOrder
         one.busy, one.size = False, 1000
         one.read += 1
         entries = [entry for entry in page.entries if entry.key != one.skip] if one.skip is not None else page.entries
@@ -234,6 +246,13 @@ class _Listing:
             one.pages.append(one.last_page)
             one.held += len(entries)
 
+    def _ask(
+        self, prefix: str, delimiter: str = "", key: str = "", version_id: str = "", size: int = 1000
+    ) -> Operation:
+        if self._current:
+            return ListObjects(self._bucket, prefix, delimiter, key, size)
+        return ListVersions(self._bucket, prefix, delimiter, key, version_id, size)
+
     def _cut_at_folders(self, one: _Range) -> Job[None]:
         """Cut the rest of a range at folders known to lie in it, or at later siblings of the folders on the way to
         where it has come: of the highest ones first, since they hold most."""
@@ -242,7 +261,7 @@ class _Listing:
         levels = [one.prefix] + [key[: i + 1] for i, c in enumerate(key) if c == "/" and i >= len(one.prefix)]
         hints, points, pieces, each = one.hints, *self._pieces(one, one.hints)
         while levels and pieces < 2:
-            asks: list[Operation] = [ListVersions(self._bucket, level, "/", key, version_id) for level in levels[:2]]
+            asks = [self._ask(level, "/", key, version_id) for level in levels[:2]]
             del levels[:2]
             answers: list[VersionPage] = yield asks
             hints = sorted({*hints, *(prefix for answer in answers for prefix in answer.common_prefixes)})
@@ -272,7 +291,7 @@ class _Listing:
         likely = self._usable(one, guesses(one.first, one.last_page, one.prefix))
         found: list[VersionPage] = []
         if likely:
-            found = yield [ListVersions(self._bucket, guess, "", "", "", 1) for guess in likely]
+            found = yield [self._ask(guess, size=1) for guess in likely]
         there = [guess for guess, answer in zip(likely, found, strict=True) if answer.entries]
         points = self._usable(one, there)
         one.cutting = False
@@ -373,6 +392,15 @@ def _grouped(page: VersionPage) -> Iterator[History]:
         by_key.setdefault(entry.key, []).append(entry)
     for key in sorted(by_key):
         yield History(key, by_key[key], interleaved=False)
+
+
+def _ascending(after: str, entries: Iterable[Entry]) -> bool:
+    """Whether each key comes after the one before."""
+    for entry in entries:
+        if entry.key <= after:
+            return False
+        after = entry.key
+    return True
 
 
 def _less(key: str, other: str | None) -> bool:

@@ -15,6 +15,7 @@ from artifact_store.errors import UsageError
 
 if TYPE_CHECKING:
     from artifact_store.history.listing import History
+    from artifact_store.s3.operations import Entry
     from artifact_store.s3.server import Server
 
 EXAMPLE = "write s3://BUCKET or s3://BUCKET/PREFIX"
@@ -60,6 +61,19 @@ class Scope:
         if alone is not None:
             yield alone
         yield from list_histories(s3, self.bucket, f"{self.prefix}/")
+
+    def current(self, s3: Server) -> Iterator[Entry]:
+        """Every current object of the scope, in the same order, without version ids."""
+        from artifact_store.history.listing import list_current
+        from artifact_store.s3.operations import ListObjects, VersionPage
+
+        if self.raw or not self.prefix or self.prefix.endswith("/"):
+            yield from list_current(s3, self.bucket, self.prefix)
+            return
+        # In byte order the key itself is the first of all that begin with it.
+        first: VersionPage = s3.call(ListObjects(self.bucket, self.prefix, max_keys=1))
+        yield from (entry for entry in first.entries if entry.key == self.prefix)
+        yield from list_current(s3, self.bucket, f"{self.prefix}/")
 
 
 def parse_scope(address: str) -> Scope:

@@ -5,12 +5,13 @@ Owns the comparison; changes nothing. What cannot be proved is told apart from w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from artifact_store.errors import KeysFailed, S3Error
+from artifact_store.history.listing import History, NotInOrder
 from artifact_store.history.scope import Scope
 from artifact_store.restore.compare import CHUNK, Sameness, Version, same_content
 from artifact_store.restore.destination import InPlace, ToBucket
@@ -97,9 +98,21 @@ def verify(
     proof where ETags and checksums are none. Raises S3Error where the place cannot be listed, Refused where the plan
     file was changed.
     """
+    noted = journal or Journal.beside(plan.path)
+    try:
+        return _verified(s3, plan, deep, noted, on_progress, versions=False)
+    except NotInOrder:
+        # Current objects are fewer than versions, but some servers have them in an order of their own.
+        return _verified(s3, plan, deep, noted, on_progress, versions=True)
+
+
+def _verified(
+    s3: Server, plan: Plan, deep: bool, journal: Path, on_progress: Callable[[int], None] | None, *, versions: bool
+) -> Verification:
+    """versions: find what is current by listing versions."""
     destination = plan.header.destination
     if isinstance(destination, InPlace):
-        checks = _in_place(s3, plan, deep=deep)
+        checks = _in_place(s3, plan, deep=deep, versions=versions)
     elif isinstance(destination, ToBucket):
         checks = _to_bucket(s3, plan, destination, deep=deep)
     else:
@@ -119,9 +132,7 @@ def verify(
                 unproved.append(found)
         if on_progress is not None:
             on_progress(checked)
-    written = written_ids(
-        journal or Journal.beside(plan.path), plan.header.digest, {found.check.number for found in unproved}
-    )
+    written = written_ids(journal, plan.header.digest, {found.check.number for found in unproved})
     left = [found for found in unproved if not found.stands or written.get(found.check.number) != found.stands]
     headers = dict(read_back(s3, plan))
     wrong.extend((key, finding.problem) for key, finding in headers.items() if finding.problem)
@@ -133,24 +144,29 @@ def verify(
 UNPROVED = "has the right size, but no ETag or checksum to prove its content; verify --deep reads it"
 
 
-def _in_place(s3: Server, plan: Plan, *, deep: bool) -> Iterator[_Check]:
+def _in_place(s3: Server, plan: Plan, *, deep: bool, versions: bool) -> Iterator[_Check]:
+    scope = Scope(plan.header.bucket, plan.header.prefix, plan.header.raw)
+    # Where ETags are not to be trusted, only its version shows that a key is untouched.
+    current = _current(scope.histories(s3)) if deep or versions else scope.current(s3)
+    return _compared(plan, scope, current, deep=deep)
+
+
+def _compared(plan: Plan, scope: Scope, current: Iterator[Entry], *, deep: bool) -> Iterator[_Check]:
     header = plan.header
-    scope = Scope(header.bucket, header.prefix, header.raw)
     selected = selector(header.options)
     steps = plan.numbered()
     number, step = next(steps, END)
-    for history in scope.histories(s3):
-        if not selected(scope.relative(history.key)):
+    for entry in current:
+        if not selected(scope.relative(entry.key)):
             continue
-        while step is not None and step.key < history.key:
+        while step is not None and step.key < entry.key:
             yield _missing(step)
             number, step = next(steps, END)
-        entry = _alive(current_entry(history))
-        if step is not None and step.key == history.key:
+        if step is not None and step.key == entry.key:
             yield _check(header.bucket, number, step, entry, deep=deep)
             number, step = next(steps, END)
-        elif entry is not None and not header.options.keep_new:
-            yield _Check(history.key, "exists, but not in the plan: it came after the plan was made")
+        elif not header.options.keep_new:
+            yield _Check(entry.key, "exists, but not in the plan: it came after the plan was made")
     while step is not None:
         yield _missing(step)
         number, step = next(steps, END)
@@ -180,6 +196,11 @@ def _to_folder(plan: Plan, root: Path) -> Iterator[_Check]:
             yield _Check(step.key, f"{path} is no file")
         else:
             yield _Check(step.key, number=number, step=step, path=path)
+
+
+def _current(histories: Iterable[History]) -> Iterator[Entry]:
+    entries = (_alive(current_entry(history)) for history in histories)
+    return (entry for entry in entries if entry is not None)
 
 
 def _alive(entry: Entry | None) -> Entry | None:
@@ -236,7 +257,7 @@ def _compare_version(plan: Plan, check: _Check, step: Step, there: Version, *, d
         return _Compared(check)
     if sameness.known:
         return _Compared(check, "has other content of the same size")
-    return _Compared(check, unproved=True, stands=there.version_id)
+    return _Compared(check, unproved=True, stands=sameness.other)
 
 
 def _compare_file(plan: Plan, check: _Check, step: Step, path: Path, *, deep: bool) -> Job[_Compared]:

@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 
     key: str
     version_id: str
-    """The server's id; "null" for what was written without versioning."""
+    """The server's id; "null" for what was written without versioning, "" in a list of current objects."""
     last_modified: float
     is_latest: bool
     is_marker: bool = False
@@ -47,6 +47,17 @@ class ListVersions:
     delimiter: str = ""
     key_marker: str = ""
     version_id_marker: str = ""
+    max_keys: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ListObjects:
+    """One page of current objects, after the key `key_marker`. The answer is a VersionPage without version ids."""
+
+    bucket: str
+    prefix: str = ""
+    delimiter: str = ""
+    key_marker: str = ""
     max_keys: int = 1000
 
 
@@ -330,6 +341,7 @@ class Held:
 
 Operation: TypeAlias = (
     ListVersions
+    | ListObjects
     | GetBucketVersioning
     | HeadObject
     | GetObject

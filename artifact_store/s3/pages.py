@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
 from sys import intern
@@ -42,7 +43,7 @@ class _Reader:
     order, from the first page and from each that shows something new; all but NEEDED may be absent."""
 
     def __init__(self, *kinds: str) -> None:
-        self._kinds = kinds
+        self.kinds = kinds
         self._orders: list[list[str]] = [[] for _ in kinds]
         self._find, self._picks = self._made()
 
@@ -52,12 +53,13 @@ class _Reader:
         found = self._find(listed)
         if len(found) != count:
             known = self._orders
-            for before in (known, [[] for _ in known]):
+            nothing: list[list[str]] = [[] for _ in known]
+            for before in (known, nothing):
                 self._orders = [
-                    merged(order, shapes(kind, listed)) for order, kind in zip(before, self._kinds, strict=True)
+                    merged(order, shapes(kind, listed)) for order, kind in zip(before, self.kinds, strict=True)
                 ]
                 if not all(map(_sensible, self._orders)):
-                    self._orders = [[] for _ in known]
+                    self._orders = nothing
                     return None
                 self._find, self._picks = self._made()
                 found = self._find(listed)
@@ -71,7 +73,7 @@ class _Reader:
         alternatives: list[str] = []
         picks: list[Callable[[Fields], Fields]] = []
         groups = 0
-        for order, kind in zip(self._orders, self._kinds, strict=True):
+        for order, kind in zip(self._orders, self.kinds, strict=True):
             wanted = [tag for tag in order or NEEDED if tag in FIELDS]
             # The last group never takes anything: it stands for the elements that are absent.
             body = "".join(map(_element, order or NEEDED))
@@ -119,56 +121,88 @@ _VERSIONS, _OBJECTS = _Reader("Version", "DeleteMarker"), _Reader("Contents")
 
 def parse_versions(body: bytes, server_time: float = 0.0) -> op.VersionPage:
     """A page of ListObjectVersions. Raises ValueError or ExpatError where it is none."""
-    page = _quick(body, server_time)
-    return page if page is not None else parse_versions_by_xml(body, server_time)
+    page = _quick(body, "ListVersionsResult", _VERSIONS) or parse_by_xml(body, ("Version", "DeleteMarker"))
+    entries = [_marker(fields, page.key) if at else _version(fields, page.key) for at, fields in page.listed]
+    return op.VersionPage(
+        entries,
+        page.prefixes,
+        page.top["IsTruncated"] == "true",
+        page.key(page.top.get("NextKeyMarker", "")),
+        plain(page.top.get("NextVersionIdMarker", "")),
+        server_time,
+        interleaved(entries),
+    )
 
 
-def _quick(body: bytes, server_time: float) -> op.VersionPage | None:
+def parse_objects(body: bytes, server_time: float = 0.0) -> op.VersionPage:
+    """A page of ListObjectsV2; goes on after the last key or prefix in it. Raises ValueError or ExpatError where it is
+    none."""
+    page = _quick(body, "ListBucketResult", _OBJECTS) or parse_by_xml(body, ("Contents",))
+    entries = [_version(fields, page.key)._replace(version_id="", is_latest=True) for _, fields in page.listed]
+    truncated = page.top["IsTruncated"] == "true"
+    after = max([entry.key for entry in entries[-1:]] + page.prefixes[-1:], default="") if truncated else ""
+    return op.VersionPage(entries, page.prefixes, truncated, after, "", server_time)
+
+
+@dataclass(slots=True)
+class Page:
+    """A page's raw text. listed: (which of the kinds of element, its fields). top: what stands beside the entries.
+    key: decodes a key."""
+
+    listed: Iterable[tuple[int, Fields]]
+    prefixes: list[str]
+    top: Mapping[str, str]
+    key: Callable[[str], str]
+
+
+def _quick(body: bytes, root: str, reader: _Reader) -> Page | None:
     try:
         text = body.decode()
     except UnicodeDecodeError:
         return None
-    root = _ROOT.match(text)
-    if root is None or not text.rstrip().endswith(f"</{root[1]}>") or "<!" in text:
+    opening = _ROOT.match(text)
+    if opening is None or opening[1] != root or not text.rstrip().endswith(f"</{root}>") or "<!" in text:
         return None
-    begin = root.end()
-    starts = [at for at in (text.find("<Version>", begin), text.find("<DeleteMarker>", begin)) if at >= 0]
-    low = min(starts, default=begin)
-    high = max((at + len(tag) for tag in _ENDS if (at := text.rfind(tag)) >= 0), default=low)
+    begin = opening.end()
+    low = min((at for kind in reader.kinds if (at := text.find(f"<{kind}>", begin)) >= 0), default=begin)
+    high = max((at + len(kind) + 3 for kind in reader.kinds if (at := text.rfind(f"</{kind}>")) >= 0), default=low)
     rest = text[begin:low] + text[high:]
     top = dict(_TOP.findall(rest))
     if "IsTruncated" not in top or _ODD.search(rest):
         return None
     times = text.count("<LastModified>")
-    found = _VERSIONS.read(text[low:high], times)
+    found = reader.read(text[low:high], times)
     prefixes = _PREFIX.findall(rest)
     if found is None or len(prefixes) != text.count("<CommonPrefixes>") or times != text.count("</LastModified>"):
         return None
-    return _page(map(_of_kind, *found), prefixes, top, server_time)
+    decoded = _decoder(top)
+    listed = map(_of_kind, *found) if len(found) > 1 else ((0, fields) for fields in found[0])
+    return Page(listed, list(map(decoded, prefixes)), top, decoded)
 
 
-_ENDS = ("</Version>", "</DeleteMarker>")
+def _of_kind(version: Fields, marker: Fields) -> tuple[int, Fields]:
+    return (0, version) if version[0] else (1, marker)
 
 
-def parse_versions_by_xml(body: bytes, server_time: float = 0.0) -> op.VersionPage:
-    """The same by a real XML parser: the reference for the quick way."""
+def parse_by_xml(body: bytes, kinds: Sequence[str]) -> Page:
+    """The same by a real XML parser: the reference for the quick way. kinds: the elements that are entries."""
     stack: list[str] = []
     pieces: list[str] = []
     top: dict[str, str] = {}
-    listed: list[tuple[bool, dict[str, str]]] = []
+    listed: list[tuple[int, dict[str, str]]] = []
     prefixes: list[str] = []
 
     def start(tag: str, _: Any) -> None:
         stack.append(tag)
         pieces.clear()
-        if tag in ("Version", "DeleteMarker"):
-            listed.append((tag == "DeleteMarker", {}))
+        if tag in kinds:
+            listed.append((kinds.index(tag), {}))
 
     def end(tag: str) -> None:
         value = escape("".join(pieces))
         pieces.clear()
         stack.pop()
-        if "Version" in stack or "DeleteMarker" in stack:
+        if any(kind in stack for kind in kinds):
             if tag == "IsRestoreInProgress":
                 tag, value = "RestoreStatus", f">{value}<"
             listed[-1][1].setdefault(tag, value)
@@ -180,7 +214,8 @@ def parse_versions_by_xml(body: bytes, server_time: float = 0.0) -> op.VersionPa
     xml.parse(body, start, end, pieces)
     if "IsTruncated" not in top:
         raise ValueError("no IsTruncated in it")
-    return _page(((marker, _in_order(fields)) for marker, fields in listed), prefixes, top, server_time)
+    decoded = _decoder(top)
+    return Page([(at, _in_order(fields)) for at, fields in listed], list(map(decoded, prefixes)), top, decoded)
 
 
 def _in_order(fields: Mapping[str, str]) -> Fields:
@@ -188,27 +223,6 @@ def _in_order(fields: Mapping[str, str]) -> Fields:
     if lacking:
         raise ValueError(f"an entry without {lacking}")
     return tuple(fields.get(tag, "") for tag in FIELDS)
-
-
-def _of_kind(version: Fields, marker: Fields) -> tuple[bool, Fields]:
-    """Whether it is a marker, and what it says."""
-    return (False, version) if version[0] else (True, marker)
-
-
-def _page(
-    listed: Iterable[tuple[bool, Fields]], prefixes: Iterable[str], top: Mapping[str, str], server_time: float
-) -> op.VersionPage:
-    decoded = _decoder(top.get("EncodingType", "") == "url")
-    entries = [_marker(fields, decoded) if is_marker else _version(fields, decoded) for is_marker, fields in listed]
-    return op.VersionPage(
-        entries,
-        [decoded(prefix) for prefix in prefixes],
-        top.get("IsTruncated") == "true",
-        decoded(top.get("NextKeyMarker", "")),
-        plain(top.get("NextVersionIdMarker", "")),
-        server_time,
-        interleaved(entries),
-    )
 
 
 def _version(fields: Fields, decoded: Callable[[str], str]) -> op.Entry:
@@ -249,11 +263,12 @@ def plain(text: str) -> str:
     return _REFERENCE.sub(_referred, text) if "&" in text else text
 
 
-def _decoder(encoded: bool) -> Callable[[str], str]:
+def _decoder(top: Mapping[str, str]) -> Callable[[str], str]:
     """Keys are URL-encoded only where the answer says so; "+" stands for a space then (API reference).
 
     A key's entries follow each other: they share one string, which a listing of many pages feels in its memory.
     """
+    encoded = top.get("EncodingType", "") == "url"
     before, known = "", ""
 
     def decode_key(raw: str) -> str:

@@ -31,7 +31,14 @@ CARRIED = (
 )
 """System headers that belong to an object and that a multipart copy must name again."""
 CHECKSUMS = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64")
-LATE_ERRORS = (op.CopyObject, op.UploadPartCopy, op.CompleteMultipartUpload, op.ListVersions, op.DeleteObjects)
+LATE_ERRORS = (
+    op.CopyObject,
+    op.UploadPartCopy,
+    op.CompleteMultipartUpload,
+    op.ListVersions,
+    op.ListObjects,
+    op.DeleteObjects,
+)
 """They may answer 200 and report an error in the body (API reference)."""
 _ERROR_ROOT = re.compile(rb"\s*(?:<\?xml[^>]*\?>)?\s*<Error[\s>]")
 
@@ -81,7 +88,11 @@ def decode(operation: op.Operation, reply: Reply) -> op.Answer:
 def name(operation: op.Operation) -> str:
     """The operation's name in the S3 API."""
     kind = type(operation).__name__
-    return {"ListVersions": "ListObjectVersions", "PutLegalHold": "PutObjectLegalHold"}.get(kind, kind)
+    return {
+        "ListVersions": "ListObjectVersions",
+        "ListObjects": "ListObjectsV2",
+        "PutLegalHold": "PutObjectLegalHold",
+    }.get(kind, kind)
 
 
 def place(operation: op.Operation) -> str:
@@ -142,6 +153,21 @@ def _list_versions(o: op.ListVersions) -> Request:
 
 def _version_page(_: op.ListVersions, reply: Reply) -> op.VersionPage:
     return pages.parse_versions(reply.body, _date(reply.headers))
+
+
+def _list_objects(o: op.ListObjects) -> Request:
+    query = {"encoding-type": "url", "list-type": "2", "max-keys": str(o.max_keys)}
+    if o.prefix:
+        query["prefix"] = o.prefix
+    if o.delimiter:
+        query["delimiter"] = o.delimiter
+    if o.key_marker:
+        query["start-after"] = o.key_marker
+    return Request("ListObjectsV2", "GET", o.bucket, None, _query(query))
+
+
+def _object_page(_: op.ListObjects, reply: Reply) -> op.VersionPage:
+    return pages.parse_objects(reply.body, _date(reply.headers))
 
 
 def _get_bucket_versioning(o: op.GetBucketVersioning) -> Request:
@@ -365,6 +391,7 @@ def _held(_: op.PutLegalHold, __: Reply) -> op.Held:
 
 _CODERS: dict[type, tuple[Callable[[Any], Request], Callable[[Any, Reply], Any]]] = {
     op.ListVersions: (_list_versions, _version_page),
+    op.ListObjects: (_list_objects, _object_page),
     op.GetBucketVersioning: (_get_bucket_versioning, _bucket_versioning),
     op.HeadObject: (_head_object, _object_head),
     op.GetObject: (_get_object, _object_body),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from artifact_store.errors import S3Error
 from artifact_store.history import listing
-from artifact_store.history.listing import History, list_histories, list_history
+from artifact_store.history.listing import History, list_current, list_histories, list_history
 from artifact_store.s3 import operations as op
 from tests.history.ticking import Ticking
 from tests.restore.memory import MemoryS3
@@ -29,15 +30,8 @@ class SmallPages(MemoryS3):
         self.most = most
 
     def _answer(self, operation: op.Operation) -> Any:
-        if isinstance(operation, op.ListVersions):
-            operation = op.ListVersions(
-                operation.bucket,
-                operation.prefix,
-                operation.delimiter,
-                operation.key_marker,
-                operation.version_id_marker,
-                min(operation.max_keys, self.most),
-            )
+        if isinstance(operation, op.ListVersions | op.ListObjects):
+            operation = replace(operation, max_keys=min(operation.max_keys, self.most))
         return super()._answer(operation)
 
 
@@ -72,6 +66,10 @@ def test_every_key_comes_once_in_byte_order_with_its_entries_newest_first(
     s3 = SmallPages(most, seed=seed)
     fill(s3, keys)
     assert listed(list_histories(s3, BUCKET, prefix)) == expected(s3, prefix)
+    current = [(key, entries[0]) for key, entries in expected(s3, prefix) if not entries[0].is_marker]
+    assert [(e.key, e) for e in list_current(s3, BUCKET, prefix)] == [
+        (k, e._replace(version_id="")) for k, e in current
+    ]
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -109,6 +107,7 @@ def test_shapes_that_people_store_are_listed_whole(shape: str, count: int, versi
     s3 = SmallPages(20, seed=seed)
     fill(s3, [(names[shape](n), versions) for n in range(count)])
     assert listed(list_histories(s3, BUCKET)) == expected(s3, "")
+    assert [entry.key for entry in list_current(s3, BUCKET)] == sorted(s3.contents())
 
 
 def test_a_listing_in_parallel_costs_few_requests_more_than_one_in_a_row() -> None:

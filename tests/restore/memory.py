@@ -321,6 +321,28 @@ class MemoryS3:
             self.interleaved,
         )
 
+    def _ListObjects(self, bucket: BucketModel, ask: op.ListObjects) -> op.VersionPage:
+        """Keys in order, one entry each; pages go on after a key."""
+        versions = self._ListVersions(
+            bucket, op.ListVersions(ask.bucket, ask.prefix, ask.delimiter, ask.key_marker, "", 1 << 30)
+        )
+        alive = [e._replace(version_id="") for e in versions.entries if e.is_latest and not e.is_marker]
+        prefixes = [
+            prefix
+            for prefix in versions.common_prefixes
+            if any(key.startswith(prefix) and self._current(bucket, key) for key in bucket.keys)
+        ]
+        shown = sorted([entry.key for entry in alive] + prefixes)[: ask.max_keys]
+        truncated = len(shown) < len(alive) + len(prefixes)
+        return op.VersionPage(
+            [entry for entry in alive if entry.key in shown],
+            [prefix for prefix in prefixes if prefix in shown],
+            truncated,
+            shown[-1] if truncated else "",
+            "",
+            float(self.clock),
+        )
+
     def _after(self, bucket: BucketModel, entry: op.Entry, ask: op.ListVersions) -> bool:
         if entry.key != ask.key_marker or not ask.version_id_marker:
             return entry.key > ask.key_marker

@@ -44,16 +44,16 @@ def told(step: Step | None) -> tuple[Action, Reason] | None:
         (None, MARKER, None),
         (None, NEW, (Action.DELETE, Reason.NEW)),
         (OLD, OLD, (Action.KEEP, Reason.SAME_VERSION)),
-        (OLD, replace(NEW, etag="aaa"), (Action.KEEP, Reason.SAME_ETAG)),
-        (OLD, replace(NEW, etag="aaa", size=6), (Action.COPY, Reason.CHANGED)),
+        (OLD, NEW._replace(etag="aaa"), (Action.KEEP, Reason.SAME_ETAG)),
+        (OLD, NEW._replace(etag="aaa", size=6), (Action.COPY, Reason.CHANGED)),
         (OLD, NEW, (Action.COPY, Reason.CHANGED)),
         (OLD, MARKER, (Action.COPY, Reason.DELETED)),
-        (replace(OLD, size=0), replace(NEW, size=0), (Action.KEEP, Reason.SAME_BYTES)),
-        (replace(OLD, storage_class="GLACIER"), NEW, (Action.THAW, Reason.ARCHIVED)),
-        (replace(OLD, storage_class="GLACIER", restored=True), NEW, (Action.COPY, Reason.CHANGED)),
+        (OLD._replace(size=0), NEW._replace(size=0), (Action.KEEP, Reason.SAME_BYTES)),
+        (OLD._replace(storage_class="GLACIER"), NEW, (Action.THAW, Reason.ARCHIVED)),
+        (OLD._replace(storage_class="GLACIER", restored=True), NEW, (Action.COPY, Reason.CHANGED)),
         (
-            replace(OLD, storage_class="GLACIER"),
-            replace(OLD, storage_class="GLACIER"),
+            OLD._replace(storage_class="GLACIER"),
+            OLD._replace(storage_class="GLACIER"),
             (Action.KEEP, Reason.SAME_VERSION),
         ),
     ],
@@ -82,7 +82,7 @@ def test_a_step_carries_what_apply_needs_to_write_safely() -> None:
 
 def test_markers_are_removed_only_where_asked_and_only_where_nothing_else_came_after() -> None:
     undelete = PlanOptions(undelete=True)
-    older = replace(MARKER, version_id="m0", is_latest=False)
+    older = MARKER._replace(version_id="m0", is_latest=False)
     step = decide(state(OLD, MARKER, MARKER, older), undelete)
     assert step is not None
     assert (step.action, step.markers) == (Action.UNDELETE, ("m1", "m0"))
@@ -91,7 +91,7 @@ def test_markers_are_removed_only_where_asked_and_only_where_nothing_else_came_a
 
 
 def test_an_archived_version_under_markers_needs_no_thaw_to_be_undeleted() -> None:
-    archived = replace(OLD, storage_class="DEEP_ARCHIVE")
+    archived = OLD._replace(storage_class="DEEP_ARCHIVE")
     assert told(decide(state(archived, MARKER), PlanOptions(undelete=True))) == (Action.UNDELETE, Reason.DELETED)
 
 
@@ -106,8 +106,8 @@ def test_keep_new_keeps_what_did_not_exist_and_still_restores_what_did() -> None
     [
         (None, (Action.COPY, Reason.MISSING)),
         (MARKER, (Action.COPY, Reason.MISSING)),
-        (replace(NEW, etag="aaa"), (Action.KEEP, Reason.SAME_ETAG)),
-        (replace(NEW, version_id="v1"), (Action.COPY, Reason.CHANGED)),
+        (NEW._replace(etag="aaa"), (Action.KEEP, Reason.SAME_ETAG)),
+        (NEW._replace(version_id="v1"), (Action.COPY, Reason.CHANGED)),
     ],
 )
 def test_elsewhere_only_content_counts_since_version_ids_are_another_buckets(
@@ -122,7 +122,7 @@ def test_elsewhere_what_was_absent_is_no_step() -> None:
 
 
 def test_a_folder_that_is_there_is_kept() -> None:
-    folder = replace(OLD, key="d/", size=0)
+    folder = OLD._replace(key="d/", size=0)
     assert told(decide_file(state(folder, folder), "d/", Current(size=4096))) == (Action.KEEP, Reason.SAME_BYTES)
     assert told(decide_file(state(folder, folder), "d/", None)) == (Action.COPY, Reason.MISSING)
 
@@ -139,13 +139,13 @@ def test_a_folder_that_is_there_is_kept() -> None:
 def test_different_etags_of_one_size_are_asked_about_unless_both_are_md5s(
     then: str, now: str, unsure: bool, by_etag: bool
 ) -> None:
-    step = decide(state(replace(OLD, etag=then), replace(NEW, etag=now)), DEFAULT)
+    step = decide(state(OLD._replace(etag=then), NEW._replace(etag=now)), DEFAULT)
     assert step is not None
     assert (may_be_same(step), etags_decide(step)) == (unsure, by_etag)
 
 
 def test_different_sizes_are_never_asked_about() -> None:
-    step = decide(state(OLD, replace(NEW, size=6)), DEFAULT)
+    step = decide(state(OLD, NEW._replace(size=6)), DEFAULT)
     assert step is not None
     assert not may_be_same(step)
 

@@ -44,7 +44,7 @@ def test_a_page_reads_back_as_what_was_written_by_both_parsers(data: st.DataObje
     prefixes = data.draw(st.lists(keys(alphabet), max_size=3))
     truncated, next_key = data.draw(st.booleans()), data.draw(st.just("") | keys(alphabet))
     body = page(written, style, prefixes, truncated, next_key, "v&1")
-    for parsed in (pages.parse_versions(body, 7.0), pages.parse_versions_by_xml(body, 7.0)):
+    for parsed in (pages.parse_versions(body, 7.0), by_xml(body, 7.0)):
         assert parsed.entries == written
         assert parsed.common_prefixes == prefixes
         assert (parsed.is_truncated, parsed.next_key_marker) == (truncated, next_key)
@@ -54,7 +54,7 @@ def test_a_page_reads_back_as_what_was_written_by_both_parsers(data: st.DataObje
 @given(st.data(), styles)
 def test_the_quick_parser_says_of_order_what_the_xml_parser_says(data: st.DataObject, style: Style) -> None:
     body = page(data.draw(entries(style.encoded)), style)
-    assert pages.parse_versions(body) == pages.parse_versions_by_xml(body)
+    assert pages.parse_versions(body) == by_xml(body)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_quick_parser_says_of_order_what_the_xml_parser_says(data: st.DataOb
 def test_character_references_in_keys_mean_what_xml_says(raw: str, meant: str) -> None:
     body = page([op.Entry("KEY", "v", NOON, True)], Style(encoded=False)).replace(b"KEY", raw.encode())
     assert [e.key for e in pages.parse_versions(body).entries] == [meant]
-    assert [e.key for e in pages.parse_versions_by_xml(body).entries] == [meant]
+    assert [e.key for e in by_xml(body).entries] == [meant]
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ SERVERS = {
 @given(st.lists(st.sampled_from(sorted(SERVERS)), min_size=1, max_size=6))
 def test_entries_of_any_server_mixed_on_one_page_mean_what_the_xml_parser_says(chosen: list[str]) -> None:
     body = listing("".join(SERVERS[name] for name in chosen))
-    assert pages.parse_versions(body) == pages.parse_versions_by_xml(body)
+    assert pages.parse_versions(body) == by_xml(body)
 
 
 @pytest.mark.parametrize("name", sorted(SERVERS))
 def test_a_page_of_each_server_is_read_without_the_xml_parser(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = pages.parse_versions_by_xml(listing(SERVERS[name]))
+    expected = by_xml(listing(SERVERS[name]))
     monkeypatch.setattr(pages.xml, "parse", None)
     assert pages.parse_versions(listing(SERVERS[name])) == expected
 
@@ -169,6 +169,13 @@ def test_a_page_of_each_server_is_read_without_the_xml_parser(name: str, monkeyp
 def test_an_entry_inside_a_comment_is_none(name: str) -> None:
     body = listing(f"{SERVERS['aws']}<!-- {SERVERS[name]} -->")
     assert len(pages.parse_versions(body).entries) == 1
+
+
+def by_xml(body: bytes, server_time: float = 0.0) -> op.VersionPage:
+    """The page as the XML parser reads it, with the quick way out of the way."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pages, "_quick", lambda *_: None)
+        return pages.parse_versions(body, server_time)
 
 
 def listing(entries: str) -> bytes:
