@@ -9,7 +9,7 @@ next save, however soon.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from artifact_store.history.state import open_for
@@ -23,7 +23,8 @@ CLOSE_SECONDS = 300
 class Save:
     """start, end: seconds of its first and last write of what the model cannot do without. first, last: the same, with
     configs and the like. written: path -> its version. deleted: paths it deleted. overwritten: how many of those it
-    wrote were there already. size: bytes written. changes: the seconds at which it changed what a reader gets."""
+    wrote were there already. size: bytes written. push: the number of the push that it is of. changes: the seconds at
+    which it changed what a reader gets."""
 
     start: int
     end: int
@@ -33,6 +34,7 @@ class Save:
     deleted: set[str] = field(default_factory=set)
     overwritten: int = 0
     size: int = 0
+    push: int = 0
     changes: list[int] = field(default_factory=list)
     again: bool = True
     """All that it wrote was there before: it is a restore, and new content does not belong to it."""
@@ -96,21 +98,22 @@ def saves(files: Files, others: Files | None = None) -> list[Save]:
     for event in _events(files):
         by_second.setdefault(event.second, []).append(event)
     found: list[Save] = []
-    known: set[str] = set()
+    push = _Push()
     for second in sorted(by_second):
         for event in _ordered(by_second[second], found[-1] if found else None, files):
             entry = event.entry
-            known.add(event.path)
             if found and found[-1].tries_again(second, event.path, change=event.change):
                 found[-1].tried[event.path] = found[-1].written[event.path]
             elif (
                 not found
                 or not found[-1].takes(second, event.path, deleted=entry.is_marker, again=event.again)
-                or (event.path in _resumed(found) and known == _resumed(found) | found[-1].written.keys())
+                or push.is_over(event.path)
             ):
                 found.append(Save(second, second, second, second))
+                push.begins()
                 if len(found) > 1:
                     found[-2].hand_over(found[-1])
+            push.writes(event.path)
             save = found[-1]
             save.end = save.last = second
             if event.change:
@@ -124,19 +127,46 @@ def saves(files: Files, others: Files | None = None) -> list[Save]:
                 save.size += entry.size
                 save.again = save.again and event.again
     _stretch(found, sorted(event.second for event in _events(others or {}) if event.change))
+    _number(found)
     return found
 
 
-def _resumed(found: Sequence[Save]) -> set[str]:
-    """What the push that the last save goes on with had written before: that of the saves before it that have no file
-    in common with what came after."""
-    last = found[-1].written.keys() | found[-1].deleted
-    before: set[str] = set()
-    for save in reversed(found[:-1]):
-        if (save.written.keys() | save.deleted) & (before | last):
-            break
-        before |= save.written.keys()
-    return before
+def _number(found: Sequence[Save]) -> None:
+    """Pushes that were resumed later, as long as none of their files is written twice, count as one."""
+    push, seen = 0, set[str]()
+    for save in found:
+        if seen & save.written.keys():
+            push, seen = push + 1, set()
+        save.push = push
+        seen |= save.written.keys()
+
+
+class _Push:
+    """The saves under way that have no file in common: a push that was resumed after a pause. Knows which file was
+    written last by which of them."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, int] = {}
+        self._held: list[int] = []
+        self._first = 0
+
+    def is_over(self, path: str) -> bool:
+        """Whether all files that are known were written by the push, and this one before the save under way."""
+        at = self._at.get(path, -1)
+        return self._first <= at < len(self._held) - 1 and sum(self._held[self._first :]) == len(self._at)
+
+    def begins(self) -> None:
+        """The next save."""
+        self._held.append(0)
+
+    def writes(self, path: str) -> None:
+        now, at = len(self._held) - 1, self._at.get(path)
+        if at is not None:
+            self._held[at] -= 1
+            if self._first <= at < now:
+                self._first = at + 1
+        self._at[path] = now
+        self._held[now] += 1
 
 
 def _events(files: Files) -> Iterator[_Event]:
@@ -216,21 +246,10 @@ def content_of(entry: Entry) -> tuple[str, int]:
 def of_one_save(of: Origins, found: Sequence[Save]) -> bool:
     """Whether one save could have written all that stands.
 
-    Pushes that were resumed later, as long as none of their files is written twice, count as one. And a file of which
-    nothing older is known may be the copy of what has expired.
+    Resumed pushes count as one save. And a file of which nothing older is known may be the copy of what has expired.
     """
-    pushes: list[int] = []
-    seen: set[str] = set()
-    for save in found:
-        if not pushes or seen & save.written.keys():
-            pushes.append(pushes[-1] + 1 if pushes else 0)
-            seen = set()
-        else:
-            pushes.append(pushes[-1])
-        seen |= save.written.keys()
-    first = _first_known(of, found)
     known = [
-        frozenset(pushes[number] for number in (*numbers, *range(first[path])))
+        frozenset(found[number].push for number in (*numbers, *range(_first_known(path, found))))
         for path, numbers in of.items()
         if numbers
     ]
@@ -243,13 +262,9 @@ def surely_of_one_save(of: Origins) -> bool:
     return not known or bool(frozenset.intersection(*known))
 
 
-def _first_known(paths: Iterable[str], found: Sequence[Save]) -> dict[str, int]:
-    """Path -> number of the first save that wrote or deleted it."""
-    first: dict[str, int] = {}
-    for number, save in enumerate(found):
-        for path in (*save.written, *save.deleted):
-            first.setdefault(path, number)
-    return {path: first.get(path, 0) for path in paths}
+def _first_known(path: str, found: Sequence[Save]) -> int:
+    """The number of the first save that wrote or deleted it."""
+    return next((number for number, save in enumerate(found) if path in save.written or path in save.deleted), 0)
 
 
 def doubts(found: Sequence[Save], now: Mapping[str, Entry], of: Origins) -> list[tuple[str, int]]:
