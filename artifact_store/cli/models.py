@@ -13,7 +13,7 @@ from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import parse_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from artifact_store.history.models import Verdict
     from artifact_store.history.saves import Save
@@ -67,23 +67,6 @@ def models(
         say(f"{number(len(found), 'model')} in {where}, {whole:,} of them whole")
     else:
         say(f"no model of a known layout in {where}", "yellow")
-
-
-def warn_broken(s3: S3, scope: Scope, instant: float, keys: Iterable[str]) -> None:
-    """Name the models that are not whole, for whoever was told that there is nothing to do. keys: of the scope; it is
-    listed again only where they look like a model's."""
-    from artifact_store.history.listing import History
-    from artifact_store.history.models import Finder, assess, survey
-
-    finder = Finder(scope)
-    if not any(list(finder.see(History(key, []))) for key in keys) and not list(finder.end()):
-        return
-    found = [v for some in survey(s3, scope, lambda folder: assess(scope.bucket, folder, instant)) for v in some]
-    for verdict in sorted(found, key=lambda verdict: verdict.title):
-        if not verdict.whole:
-            what = f"{verdict.title} ({verdict.found.layout}) is {verdict.condition.value}"
-            say(f"warning: {printable(what)}: {printable('; '.join(verdict.reasons))}", "yellow")
-            say(f"  {verdict.instants}; see --nearest-complete", "yellow")
 
 
 def timeline(s3: S3, scope: Scope, now: float, since: float | None, until: float | None, *, as_json: bool) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from artifact_store.cli import options as opt
-from artifact_store.cli.models import warn_broken
 from artifact_store.cli.output import duration, emit, in_order, number, printable, say, size
 from artifact_store.cli.places import STDOUT, check_folder, check_parent
 from artifact_store.errors import ArtifactStoreError, KeysFailed, Refused, UsageError
@@ -127,7 +126,7 @@ def restore(
             if as_json:
                 emit({**summary.of_plan(made), "plan": None})
             say("nothing to do: it is as it was", "green")
-            warn_broken(s3, past.scope, made.header.instant, (step.key for step in made.steps()))
+            summary.standing(made)
             made.path.unlink()
             return 0
         if dry_run:

@@ -10,6 +10,7 @@ from artifact_store.history.scope import Scope
 
 if TYPE_CHECKING:
     from artifact_store.restore.apply import Report
+    from artifact_store.restore.models import PlannedModel
     from artifact_store.restore.planfile import Header, Plan
     from artifact_store.restore.verify import Verification
 
@@ -19,6 +20,7 @@ WARNINGS = {
     "replaced": "written without versioning after T: what was there before may be lost",
 }
 REWRITTEN = "of them rewritten since with the same content; metadata and tags are not compared"
+UNJUDGED = "unjudged"
 WARNED = 8
 """Most warnings of models that are shown."""
 THERE_ALREADY = "of them there already with the same content; metadata and tags are not compared"
@@ -51,7 +53,8 @@ def explain(plan: Plan) -> None:
     if summary.hidden:
         stays = "stays as an older version" if summary.hidden == 1 else "stay as older versions"
         say(f"  {number(summary.hidden, 'key')} current now ({size(summary.hidden_bytes)}) {stays}: nothing is lost")
-    _models(header)
+    if summary.changes or plan.archived:
+        _models(header)
     for flag, count in summary.flagged.items():
         names = ", ".join(printable(key) for key in summary.samples.get(flag, [])[:3])
         more = f" and {count - 3:,} more" if count > 3 else ""
@@ -79,9 +82,33 @@ def _models(header: Header) -> None:
         elif model.to_thaw:
             files = number(len(model.to_thaw), "file")
             say(f"  note: {files} of {printable(model.title)} must be thawed before it can be judged", "yellow")
+        elif model.condition == UNJUDGED:
+            say(f"  warning: {_unjudged(model)}", "yellow")
         elif not model.whole:
             text = f"{model.title} ({model.layout}) comes back {model.condition}, as asked: {'; '.join(model.reasons)}"
             say(f"  warning: {printable(text)}", "yellow")
+    _warnings(header)
+
+
+def standing(plan: Plan) -> None:
+    """What is not whole where there is nothing to do."""
+    for model in plan.header.models:
+        if model.condition == UNJUDGED:
+            say(f"warning: {_unjudged(model)}", "yellow")
+        elif not model.whole:
+            what = f"{model.title} ({model.layout}) is {model.condition}: {'; '.join(model.reasons)}"
+            say(f"warning: {printable(what)}", "yellow")
+            if model.instants:
+                say(f"  {model.instants}; see --nearest-complete", "yellow")
+    _warnings(plan.header)
+
+
+def _unjudged(model: PlannedModel) -> str:
+    layout = f" (perhaps {model.layout})" if model.layout else ""
+    return printable(f"models in {model.title}{layout} were not judged: {'; '.join(model.reasons)}")
+
+
+def _warnings(header: Header) -> None:
     warned = [(model, text) for model in header.models for text in model.warnings]
     for model, text in warned[:WARNED]:
         say(f"  note: {printable(model.title)}: {printable(text)}")

@@ -1,33 +1,23 @@
 """Models in a plan: judged before anything is written, and restored so that no reader finds an index over old members.
 
-Owns what a plan remembers of models, the refusal of those that are not whole, and the order of writes. Keys that belong
-to no model are nobody's business here.
+Owns what a plan remembers of models, the refusal of those that are not whole, and the order of writes. Who judges them
+is `watch`; keys that belong to no model are nobody's business here.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from artifact_store.errors import Refused
 from artifact_store.history.instant import show
-from artifact_store.history.models import FOLDERS_AT_ONCE, Candidate, Finder, Identity, Verdict, assess, identity
+from artifact_store.history.models import Verdict
 from artifact_store.history.scope import Scope
-from artifact_store.history.state import KeyState, at
 from artifact_store.history.verdict import Condition, some
-from artifact_store.restore.standing import After
-from artifact_store.s3.operations import Entry, Job
-from artifact_store.s3.server import Server
-
-if TYPE_CHECKING:
-    from artifact_store.history.listing import History
-    from artifact_store.history.lock import Lock
-
-K = TypeVar("K")
 
 TOLD = 10
 """Most models that a refusal names."""
@@ -41,6 +31,9 @@ FROZEN = "add --thaw to have S3 make these files readable, which writes nothing,
 LOCKED = "add --as-is to restore what the lock file names all the same, or lock one of these instants"
 
 LOCK = "lock one of these instants, or add --as-is to lock exactly T"
+
+UNJUDGED = "unjudged"
+"""In the place of a condition, where a model was not looked at."""
 
 
 class Wanted(StrEnum):
@@ -166,160 +159,6 @@ def _without(verdicts: Iterable[Verdict], scope: Scope) -> str:
         return "add --as-is to restore it as it was"
     globs = " ".join(shlex.join(["--exclude", f"{prefix}*"]) for prefix in within[:TOLD])
     return f"leave it out ({globs}), or add --as-is"
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Instants other than T. models: at which to judge them. keys: to be taken from there."""
-
-    models: Mapping[Identity, float] = field(default_factory=dict)
-    keys: Mapping[str, float] = field(default_factory=dict)
-
-    def with_earlier(self, other: Chosen) -> Chosen:
-        """Both; the earlier instant where they differ."""
-
-        def merged(one: Mapping[K, float], two: Mapping[K, float]) -> dict[K, float]:
-            both = one.keys() | two.keys()
-            return {name: min(one.get(name, float("inf")), two.get(name, float("inf"))) for name in both}
-
-        return Chosen(merged(self.models, other.models), merged(self.keys, other.keys))
-
-
-@dataclass
-class Watch:
-    """Sees every key of a scope while it is planned, and judges the models whose files the restore would write.
-
-    chosen: models and keys that are taken from elsewhere. everything: each key is written, as when restoring elsewhere.
-    all_of: models of which nothing would be written are judged too. lock: whose versions are taken, and judged as they
-    are: what came later says nothing about them. keep_new: what was not there at the instant is left alone. broken:
-    models that the restore would leave in a state in which they are none, since it leaves some of their files.
-    """
-
-    s3: Server
-    scope: Scope
-    instant: float
-    chosen: Chosen = field(default_factory=Chosen)
-    settled: bool = False
-    everything: bool = False
-    all_of: bool = False
-    lock: Lock | None = None
-    keep_new: bool = False
-    verdicts: list[Verdict] = field(default_factory=list)
-    broken: list[Verdict] = field(default_factory=list)
-    _beside: dict[Identity, tuple[str, ...]] = field(default_factory=dict)
-    """What the user should know of models as they will stand, where that is not as they were."""
-    _to_thaw: dict[Identity, tuple[tuple[str, str], ...]] = field(default_factory=dict)
-
-    def passed(self, keys: Iterable[tuple[History, KeyState, bool]]) -> Iterator[KeyState]:
-        """The states of the keys that are selected, in their order."""
-        finder = Finder(self.scope)
-        waiting: list[Candidate] = []
-        cut: set[str] = set()
-        for history, state, selected in keys:
-            writes = self._writes(state)
-            past = self.lock.past(history) if self.lock is not None else history
-            kept = not selected or (self.keep_new and state.then is None)
-            waiting += finder.see(past, written=writes and not kept, left_out=writes and kept)
-            if writes and selected and not finder.sees_whole(history.key) and len(cut) < FOLDERS_AT_ONCE:
-                cut.add(folder_of(history.key))
-            if len(waiting) >= FOLDERS_AT_ONCE:
-                self._judge(waiting)
-                waiting = []
-            if selected:
-                yield state
-        waiting += finder.end()
-        self._judge(waiting)
-        for folder in sorted(cut):
-            self._judge_cut(folder)
-
-    def _writes(self, state: KeyState) -> bool:
-        if self.everything:
-            return state.then is not None
-        then, now = state.then, state.now
-        return (then and then.version_id) != (now and now.version_id)
-
-    def _judge(self, folders: Sequence[Candidate]) -> None:
-        jobs = (self._judged(folder) for folder in folders if folder.written or self.all_of)
-        for folder, verdicts, broken, will_be in self.s3.run(jobs):
-            self.verdicts += verdicts
-            self.broken += broken
-            self._beside |= {identity(verdict.found): verdict.found.warnings for verdict in will_be}
-            for verdict in verdicts:
-                wanted = (self._wanted(folder.histories[path]) for path in verdict.archived)
-                self._to_thaw[identity(verdict.found)] = tuple((e.key, e.version_id) for e in wanted if e is not None)
-
-    def _judged(self, folder: Candidate) -> Job[tuple[Candidate, list[Verdict], list[Verdict], list[Verdict]]]:
-        """The models as they were, those that the restore breaks, and all as they will stand where files are left."""
-        bucket = self.scope.bucket
-        alone = replace(folder, left_out=set())
-        verdicts = yield from assess(bucket, alone, self.instant, settled=self.settled, chosen=self.chosen.models)
-        verdicts = [_as_locked(verdict) for verdict in verdicts] if self.lock is not None else verdicts
-        if not (folder.written and folder.left_out):
-            return folder, verdicts, [], []
-        after = After.of(folder, self._wanted, elsewhere=self.everything)
-        will_be = yield from after.judged(bucket, folder)
-        return folder, verdicts, list(after.broken(verdicts, will_be)), will_be
-
-    def _wanted(self, history: History) -> Entry | None:
-        if self.lock is not None and history.key in self.lock.files:
-            return self.lock.state(history).then
-        return at(history, self.chosen.keys.get(history.key, self.instant), settled=self.settled).then
-
-    def _judge_cut(self, folder: str) -> None:
-        """A folder of which the scope has only a part: what lies beside it is left out."""
-        whole = Scope(self.scope.bucket, folder, raw=not folder)
-        finder = Finder(whole)
-        found: list[Candidate] = []
-        for history in whole.histories(self.s3):
-            inside = self.scope.contains(history.key)
-            if inside and self.lock is not None:
-                past, state = self.lock.past(history), self.lock.state(history)
-            else:
-                past, state = history, at(history, self.instant, settled=self.settled)
-            writes = self._writes(state)
-            found += finder.see(past, written=writes and inside, left_out=writes and not inside)
-        found += finder.end()
-        self._judge([candidate for candidate in found if candidate.prefix == folder])
-
-    def planned(self) -> tuple[PlannedModel, ...]:
-        """What the plan remembers, in key order."""
-        last = {identity(verdict.found): verdict for verdict in (*self.verdicts, *self.broken)}
-        models = [
-            PlannedModel.of(
-                verdict, self.chosen.models.get(name, self.instant), self._beside.get(name), self._to_thaw.get(name, ())
-            )
-            for name, verdict in last.items()
-        ]
-        return tuple(sorted(models, key=lambda model: (model.prefix, model.name, model.layout)))
-
-
-def _as_locked(verdict: Verdict) -> Verdict:
-    """Versions that a lock names could be seen when it was made, however long their upload took."""
-    if verdict.condition is Condition.UNCERTAIN:
-        return replace(verdict, condition=Condition.WHOLE, reasons=())
-    return verdict
-
-
-def nearest(broken: Iterable[Verdict], judged: Sequence[Verdict]) -> Chosen:
-    """The instants that make these models whole, for their own files and nothing beside them. A model around one goes
-    with it; models that cannot be had whole are left out. judged: all that were."""
-    instants: dict[Identity, float] = {}
-    for verdict in broken:
-        if verdict.before is None:
-            continue
-        inner = verdict.found
-        for other in (one.found for one in judged):
-            around = other.prefix != inner.prefix and inner.prefix.startswith(other.prefix)
-            if around or identity(other) == identity(inner):
-                instants[identity(other)] = min(instants.get(identity(other), float("inf")), float(verdict.before))
-    keys: dict[str, float] = {}
-    for verdict in judged:
-        found = verdict.found
-        if identity(found) in instants:
-            missing = (missing.path for missing in found.missing)
-            named = (*found.paths, *found.leftovers, *missing, *verdict.paths_before)
-            keys |= {found.prefix + path: instants[identity(found)] for path in named}
-    return Chosen(instants, keys)
 
 
 def folder_of(key: str) -> str:

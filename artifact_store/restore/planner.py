@@ -17,11 +17,12 @@ from artifact_store.history.state import KeyState, at
 from artifact_store.history.versioned import check_versioned
 from artifact_store.restore.destination import IN_PLACE, Destination, InPlace, ToBucket
 from artifact_store.restore.elsewhere import to_bucket, to_folder
-from artifact_store.restore.models import LOCKED, RESTORE, Chosen, NotWhole, Wanted, Watch, nearest
+from artifact_store.restore.models import LOCKED, RESTORE, NotWhole, Wanted
 from artifact_store.restore.plan import DEFAULTS, Action, PlanOptions, Step, decide, selector
 from artifact_store.restore.planfile import Header, Plan, write_plan
 from artifact_store.restore.settling import settle_versions
 from artifact_store.restore.standing import LeavesBroken
+from artifact_store.restore.watch import Chosen, Watch
 from artifact_store.restore.wording import counted
 from artifact_store.s3.operations import BucketVersioning, GetBucketVersioning
 from artifact_store.s3.server import Server
@@ -75,8 +76,8 @@ def make_plan(
         except NotWhole as error:
             if options.models != Wanted.NEAREST or any(verdict.thaw_first for verdict in error.verdicts):
                 raise
-            better = chosen.with_earlier(nearest(error.verdicts, watch[0].verdicts))
-            if better == chosen or not all(verdict.before is not None for verdict in error.verdicts):
+            better = watch[0].nearer()
+            if better == chosen:
                 raise
             chosen = better
 
@@ -212,3 +213,5 @@ def _allowed(steps: Iterable[Step], states: _States, scope: Scope, header: Heade
         raise NotWhole(broken, scope, header.instant, LOCKED if states.locked else RESTORE)
     if left and options.models != Wanted.AS_IS:
         raise LeavesBroken(left, scope, header.instant, keep_new=options.keep_new)
+    if not changes:
+        states.watch.judge_rest()

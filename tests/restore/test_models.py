@@ -191,6 +191,57 @@ def test_a_new_folder_whose_first_save_is_under_way_goes_where_the_nearest_is_as
     assert shown(model.s3) == {}
 
 
+def listings(s3: MemoryS3) -> int:
+    return sum(isinstance(sent, op.ListVersions) for sent in s3.sent)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_models_are_taken_from_before_with_one_more_listing_however_far_back(
+    kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights were whole last when the model around them was not, so that both go back once more. Where too much would
+    have to be kept for that, each step back is another listing."""
+    if not kept:
+        monkeypatch.setattr("artifact_store.restore.watch.FILES_KEPT", 0)
+    inner = Model(3, prefix="m/model/")
+    s3 = inner.s3
+    good, bad = (f"flavors:\n  pytorch:\n    model_data: {data}\n".encode() for data in ("model", "gone"))
+    inner.save(1, T0)
+    s3.put("m/MLmodel", good, time=T0 + 8)
+    inner.save(2, T0 + 10_000)
+    s3.put("m/MLmodel", bad, time=T0 + 10_010)
+    s3.put("m/MLmodel", good, time=T0 + 20_000)
+    s3.put(f"m/model/{INDEX}", index(4, 3), time=T0 + 20_000)
+    inner.save(4, T0 + 40_000)
+    s3.clock = LATER
+    s3.sent.clear()
+    plan(s3, tmp_path, T0 + 50_000)
+    once = listings(s3)
+    s3.sent.clear()
+    made = plan(s3, tmp_path, T0 + 30_000, "nearest")
+    assert listings(s3) == (2 if kept else 3) * once
+    assert [(one.title, one.instant) for one in made.header.models] == [("m/", FIRST_END), ("m/model/", FIRST_END)]
+    assert apply(s3, made, options=SMALL).complete
+    assert shown(s3, "m/model/") == saved(3, 1)
+
+
+def test_where_nothing_is_to_do_what_stands_is_judged_without_listing_again(tmp_path: Path) -> None:
+    model = Model(3)
+    model.save(1, T0)
+    model.s3.clock = T0 + 20_000
+    model.s3.delete(PREFIX + name(1, 3))
+    model.s3.clock = LATER
+    model.s3.sent.clear()
+    made = plan(model.s3, tmp_path, LATER - 10)
+    assert (made.summary.changes, listings(model.s3)) == (0, 1)
+    (told,) = read_plan(made.path).header.models
+    assert (told.title, told.condition, told.instants) == (
+        PREFIX,
+        "incomplete",
+        "newest whole at or before: 1970-01-12T19:19:59Z; never whole after",
+    )
+
+
 def test_a_file_that_may_not_be_read_keeps_no_model_from_coming_back(tmp_path: Path) -> None:
     model = Model(3)
     model.save(1, T0)

@@ -1,0 +1,300 @@
+"""What a plan learns of models while it sees each key once: which there are, and what they are worth.
+
+Owns who is judged and when, what is kept of a listing so that nobody has to list again, and the choice of another
+instant for models that are not whole. What a verdict means for the plan is for `models` and `planner`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from artifact_store.history.listing import History
+from artifact_store.history.models import (
+    FILES_A_FOLDER,
+    FOLDERS_AT_ONCE,
+    Candidate,
+    Finder,
+    Identity,
+    Verdict,
+    assess,
+    identity,
+)
+from artifact_store.history.scope import Scope
+from artifact_store.history.state import KeyState, at
+from artifact_store.history.verdict import Condition
+from artifact_store.restore.models import UNJUDGED, PlannedModel, folder_of
+from artifact_store.restore.standing import After
+from artifact_store.s3.operations import Entry, Job
+from artifact_store.s3.server import Server
+
+if TYPE_CHECKING:
+    from artifact_store.history.lock import Lock
+
+K = TypeVar("K")
+
+FILES_KEPT = FILES_A_FOLDER
+"""Most files whose histories are kept, so that their models can be judged again without listing: about 20 MB."""
+
+MANY = "too many files to look at all models where there is nothing to do; artifact-store models judges each"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Instants other than T. models: at which to judge them. keys: to be taken from there."""
+
+    models: Mapping[Identity, float] = field(default_factory=dict)
+    keys: Mapping[str, float] = field(default_factory=dict)
+
+    def with_earlier(self, other: Chosen) -> Chosen:
+        """Both; the earlier instant where they differ."""
+
+        def merged(one: Mapping[K, float], two: Mapping[K, float]) -> dict[K, float]:
+            both = one.keys() | two.keys()
+            return {name: min(one.get(name, float("inf")), two.get(name, float("inf"))) for name in both}
+
+        return Chosen(merged(self.models, other.models), merged(self.keys, other.keys))
+
+
+@dataclass
+class Kept:
+    """Folders, unless they are too many: then full, and none is kept."""
+
+    folders: list[Candidate] = field(default_factory=list)
+    full: bool = False
+
+    def take(self, folder: Candidate) -> None:
+        """One that comes after all that lie in it, which it stands for."""
+        self.folders = [one for one in self.folders if not one.prefix.startswith(folder.prefix)]
+        self.folders.append(folder)
+        self.full = self.full or sum(len(one.histories) for one in self.folders) > FILES_KEPT
+        if self.full:
+            self.folders.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A folder's models: as they were, those that the restore breaks, and where it leaves files all that will stand."""
+
+    folder: Candidate
+    verdicts: Sequence[Verdict]
+    broken: Sequence[Verdict] = ()
+    will_be: Sequence[Verdict] = ()
+
+
+@dataclass
+class Watch:
+    """Sees every key of a scope while it is planned, and judges the models whose files the restore would write.
+
+    chosen: models and keys that are taken from elsewhere. everything: each key is written, as when restoring elsewhere.
+    all_of: models of which nothing would be written are judged too. lock: whose versions are taken, and judged as they
+    are: what came later says nothing about them. keep_new: what was not there at the instant is left alone. broken:
+    models that the restore would leave in a state in which they are none, since it leaves some of their files.
+    """
+
+    s3: Server
+    scope: Scope
+    instant: float
+    chosen: Chosen = field(default_factory=Chosen)
+    settled: bool = False
+    everything: bool = False
+    all_of: bool = False
+    lock: Lock | None = None
+    keep_new: bool = False
+    verdicts: list[Verdict] = field(default_factory=list)
+    broken: list[Verdict] = field(default_factory=list)
+    _idle: Kept = field(default_factory=Kept)
+    """Folders of which nothing would be written."""
+    _again: Kept = field(default_factory=Kept)
+    """Folders of models that are not whole, and those around them."""
+    _not_whole: set[str] = field(default_factory=set)
+    """Prefixes of the former."""
+    _unjudged: list[PlannedModel] = field(default_factory=list)
+    _left_broken: list[Verdict] = field(default_factory=list)
+    """Models that are not whole and stay so, though the restore would write beside them."""
+    _beside: dict[Identity, tuple[str, ...]] = field(default_factory=dict)
+    """What the user should know of models as they will stand, where that is not as they were."""
+    _to_thaw: dict[Identity, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+
+    def passed(self, keys: Iterable[tuple[History, KeyState, bool]]) -> Iterator[KeyState]:
+        """The states of the keys that are selected, in their order."""
+        finder = Finder(self.scope)
+        waiting: list[Candidate] = []
+        cut: set[str] = set()
+        for history, state, selected in keys:
+            writes = self._writes(state)
+            past = self.lock.past(history) if self.lock is not None else history
+            kept = not selected or (self.keep_new and state.then is None)
+            waiting += finder.see(past, written=writes and not kept, left_out=writes and kept)
+            if writes and selected and not finder.sees_whole(history.key) and len(cut) < FOLDERS_AT_ONCE:
+                cut.add(folder_of(history.key))
+            if len(waiting) >= FOLDERS_AT_ONCE:
+                self._judge(waiting)
+                waiting = []
+            if selected:
+                yield state
+        waiting += finder.end()
+        self._judge(waiting)
+        for folder in sorted(cut):
+            self._judge_cut(folder)
+        self._leave(finder.unjudged)
+
+    def judge_rest(self) -> None:
+        """Judge the models of which nothing would be written, for whoever is told that there is nothing to do."""
+        self.verdicts += self._left_broken
+        for verdicts in self.s3.run(self._standing(folder) for folder in self._idle.folders):
+            self.verdicts += [verdict for verdict in verdicts if not verdict.whole]
+        if self._idle.full:
+            self._unjudged.append(PlannedModel(self.scope.root, "", "", UNJUDGED, self.instant, reasons=(MANY,)))
+
+    def nearer(self) -> Chosen:
+        """The instants that make all models whole, as far as can be told without listing; those of now where there are
+        none. Raises S3Error."""
+        chosen, verdicts = self.chosen, {identity(verdict.found): verdict for verdict in self.verdicts}
+        while broken := [verdict for verdict in verdicts.values() if not verdict.whole]:
+            better = chosen.with_earlier(nearest(broken, list(verdicts.values())))
+            if better == chosen or any(verdict.before is None for verdict in broken):
+                return self.chosen
+            chosen = better
+            if self._again.full:
+                break
+            prefixes = {prefix for _, prefix, _ in chosen.models}
+            jobs = (
+                assess(self.scope.bucket, folder, self.instant, settled=self.settled, chosen=chosen.models)
+                for folder in self._kept(prefixes)
+            )
+            # A model that was not there at its instant has no verdict any more.
+            verdicts = {name: verdict for name, verdict in verdicts.items() if verdict.found.prefix not in prefixes}
+            verdicts |= {identity(verdict.found): verdict for some in self.s3.run(jobs) for verdict in some}
+        return chosen
+
+    def _kept(self, prefixes: Collection[str]) -> Iterator[Candidate]:
+        """The folders with these prefixes, from what is kept."""
+        for kept in self._again.folders:
+            finder = Finder(_folder_scope(self.scope.bucket, kept.prefix))
+            for history in kept.histories.values():
+                yield from (folder for folder in finder.see(history) if folder.prefix in prefixes)
+            yield from (folder for folder in finder.end() if folder.prefix in prefixes)
+
+    def planned(self) -> tuple[PlannedModel, ...]:
+        """What the plan remembers, in key order."""
+        last = {identity(verdict.found): verdict for verdict in (*self.verdicts, *self.broken)}
+        models = [
+            PlannedModel.of(
+                verdict, self.chosen.models.get(name, self.instant), self._beside.get(name), self._to_thaw.get(name, ())
+            )
+            for name, verdict in last.items()
+        ]
+        return tuple(sorted((*models, *self._unjudged), key=lambda model: (model.prefix, model.name, model.layout)))
+
+    def _leave(self, folders: Iterable[tuple[str, tuple[str, ...]]]) -> None:
+        why = (f"it has more than {FILES_A_FOLDER:,} files, so they come back key by key",)
+        self._unjudged += [
+            PlannedModel(prefix, "", " or ".join(layouts), UNJUDGED, self.instant, reasons=why)
+            for prefix, layouts in folders
+        ]
+
+    def _writes(self, state: KeyState) -> bool:
+        if self.everything:
+            return state.then is not None
+        then, now = state.then, state.now
+        return (then and then.version_id) != (now and now.version_id)
+
+    def _judge(self, folders: Sequence[Candidate]) -> None:
+        for folder in folders:
+            if not (folder.written or self.all_of):
+                self._idle.take(folder)
+        jobs = (self._judged(folder) for folder in folders if folder.written or self.all_of)
+        found: list[Judged] = list(self.s3.run(jobs))
+        self._not_whole |= {one.folder.prefix for one in found if not all(v.whole for v in one.verdicts)}
+        for judged in found:
+            self.verdicts += judged.verdicts
+            self.broken += judged.broken
+            self._left_broken += [verdict for verdict in judged.will_be if not verdict.whole]
+            self._beside |= {identity(verdict.found): verdict.found.warnings for verdict in judged.will_be}
+            # A folder is seen whole after all that lie in it.
+            if any(prefix.startswith(judged.folder.prefix) for prefix in self._not_whole):
+                self._again.take(judged.folder)
+            for verdict in judged.verdicts:
+                wanted = (self._wanted(judged.folder.histories[path]) for path in verdict.archived)
+                self._to_thaw[identity(verdict.found)] = tuple((e.key, e.version_id) for e in wanted if e is not None)
+
+    def _judged(self, folder: Candidate) -> Job[Judged]:
+        bucket = self.scope.bucket
+        alone = replace(folder, left_out=set())
+        verdicts = yield from assess(bucket, alone, self.instant, settled=self.settled, chosen=self.chosen.models)
+        verdicts = [_as_locked(verdict) for verdict in verdicts] if self.lock is not None else verdicts
+        if not (folder.written and folder.left_out):
+            return Judged(folder, verdicts)
+        after = After.of(folder, self._wanted, elsewhere=self.everything)
+        will_be = yield from after.judged(bucket, folder)
+        return Judged(folder, verdicts, list(after.broken(verdicts, will_be)), will_be)
+
+    def _standing(self, folder: Candidate) -> Job[list[Verdict]]:
+        if folder.left_out:
+            after = After.of(folder, self._wanted, elsewhere=self.everything)
+            return (yield from after.judged(self.scope.bucket, folder))
+        return (yield from assess(self.scope.bucket, folder, self.instant, settled=self.settled))
+
+    def _wanted(self, history: History) -> Entry | None:
+        if self.lock is not None and history.key in self.lock.files:
+            return self.lock.state(history).then
+        return at(history, self.chosen.keys.get(history.key, self.instant), settled=self.settled).then
+
+    def _judge_cut(self, folder: str) -> None:
+        """A folder of which the scope has only a part: what lies beside it is left out."""
+        whole = _folder_scope(self.scope.bucket, folder)
+        finder = Finder(whole)
+        found: list[Candidate] = []
+        for history in whole.histories(self.s3):
+            inside = self.scope.contains(history.key)
+            if inside and self.lock is not None:
+                past, state = self.lock.past(history), self.lock.state(history)
+            else:
+                past, state = history, at(history, self.instant, settled=self.settled)
+            writes = self._writes(state)
+            found += finder.see(past, written=writes and inside, left_out=writes and not inside)
+        found += finder.end()
+        self._judge([candidate for candidate in found if candidate.prefix == folder])
+        self._leave(found for found in finder.unjudged if found[0] == folder)
+
+
+def _folder_scope(bucket: str, prefix: str) -> Scope:
+    return Scope(bucket, prefix, raw=not prefix)
+
+
+def _as_locked(verdict: Verdict) -> Verdict:
+    """Versions that a lock names could be seen when it was made, however long their upload took."""
+    if verdict.condition is Condition.UNCERTAIN:
+        return replace(verdict, condition=Condition.WHOLE, reasons=())
+    return verdict
+
+
+def nearest(broken: Iterable[Verdict], judged: Sequence[Verdict]) -> Chosen:
+    """The instants that make these models whole, for their own files and nothing beside them. Models around one go with
+    it, and those that have files of it; models that cannot be had whole are left out. judged: all that were."""
+    instants: dict[Identity, float] = {}
+    for verdict in broken:
+        if verdict.before is None:
+            continue
+        inner, own = verdict.found, _keys(verdict)
+        for other in judged:
+            name, prefix = identity(other.found), other.found.prefix
+            around = prefix != inner.prefix and inner.prefix.startswith(prefix)
+            inside = prefix != inner.prefix and prefix.startswith(inner.prefix)
+            if name == identity(inner) or around or (inside and not own.isdisjoint(_keys(other))):
+                instants[name] = min(instants.get(name, float("inf")), float(verdict.before))
+    keys: dict[str, float] = {}
+    for verdict in judged:
+        name = identity(verdict.found)
+        if name in instants:
+            keys |= dict.fromkeys(_keys(verdict), instants[name])
+    return Chosen(instants, keys)
+
+
+def _keys(verdict: Verdict) -> frozenset[str]:
+    """What is a model's own: its files, those it lacks, those it had when it was whole, and what looks like them."""
+    found = verdict.found
+    missing = (missing.path for missing in found.missing)
+    return frozenset(found.prefix + path for path in (*found.paths, *found.leftovers, *missing, *verdict.paths_before))
