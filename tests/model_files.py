@@ -84,12 +84,12 @@ def _onnx(step: int, external: bool) -> Mapping[str, bytes]:
 
 
 @cache
-def _gguf(step: int, count: int) -> Mapping[str, bytes]:
-    """count: of pieces, each with one tensor; 1 makes one file."""
+def _gguf(step: int, count: int, each: int = 1) -> Mapping[str, bytes]:
+    """count: of pieces, with so many tensors each; 1 makes one file."""
     with tempfile.TemporaryDirectory() as folder:
-        writer = gguf.GGUFWriter(Path(folder) / "m.gguf", "llama", split_max_tensors=1 if count > 1 else 0)
+        writer = gguf.GGUFWriter(Path(folder) / "m.gguf", "llama", split_max_tensors=each if count > 1 else 0)
         writer.add_uint32("training.step", step)
-        for number in range(count):
+        for number in range(count * each):
             writer.add_tensor(f"blk.{number}.w", np.full(16, step, np.float32))
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
@@ -138,6 +138,11 @@ def diffusers(step: int, count: int) -> Files:
 
 def gguf_split(step: int, count: int) -> Files:
     return dict(_gguf(step, count))
+
+
+def gguf_pairs(step: int, count: int) -> Files:
+    """As many pieces, with two tensors in each."""
+    return dict(_gguf(step, count, 2))
 
 
 def gguf_single(step: int, _: int) -> Files:

@@ -48,6 +48,7 @@ FOLDERS_AT_ONCE = 64
 NOTHING = File(0)
 
 DIGITS = re.compile(r"\d+")
+"""What tells pieces of one kind apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,8 +330,8 @@ class _Look:
                     content = yield from self._small(then.get(wanted))
                     wanted = reading.send(content)
             except StopIteration as end:
-                found += [one for one in end.value if not one.paths or any(path in then for path in one.paths)]
-        return [one for one in found if one.paths or one.warnings]
+                found += end.value
+        return [one for one in found if any(path in then for path in one.paths) or (one.warnings and not one.paths)]
 
     def set_at(self, like: ModelSet, instant: float) -> Job[ModelSet | None]:
         """The same model at another instant, None where it was not there."""
@@ -369,10 +370,11 @@ class _Look:
         """The same with a problem for pieces that were written with those that stand and were deleted since. A kind of
         piece of which nothing is left was not wanted any more."""
         ever, then, second = (yield from self.ever(found)), self.then(instant), int(instant // 1)
+        pieces = {path for files in ever.parts.values() for path in files}
         stand = {then[path].version_id for path in found.members if path in then}
         kinds = {DIGITS.sub("#", path) for path in found.members}
         lost = []
-        for path in sorted({*ever.members} - then.keys()):
+        for path in sorted(pieces - then.keys()):
             was = next(
                 (e for e in self._histories([path])[path] if not e.is_marker and e.last_modified < second + 1), None
             )
@@ -382,7 +384,7 @@ class _Look:
                 lost.append(path)
         if not lost:
             return found
-        return replace(found, problems=(*found.problems, f"{some(lost)} written with the rest and gone since"))
+        return replace(found, problems=(*found.problems, f"written with the rest and deleted since: {some(lost)}"))
 
     def _histories(self, paths: Iterable[str]) -> dict[str, Sequence[Entry]]:
         histories = self.candidate.histories

@@ -125,6 +125,7 @@ def _broken(evidence: Evidence) -> Iterator[str]:
         if finding.problem and path in needed and path not in evidence.empty:
             yield f"{path} {finding.problem}"
     yield from _against_headers(evidence)
+    yield from _split(evidence)
     for of in evidence.parts.values():
         if not of_one_save(of, evidence.saves):
             yield from _mixed(evidence, of)
@@ -173,6 +174,17 @@ def _against_headers(evidence: Evidence) -> Iterator[str]:
         for name, value in facts.items():
             if finding is not None and finding.facts.get(name, value) != value:
                 yield f"{path} says {name} = {finding.facts[name]}, and {value} is expected"
+
+
+def _split(evidence: Evidence) -> Iterator[str]:
+    """Each piece of a split GGUF says how many tensors all of them have together."""
+    found = evidence.found
+    findings = [evidence.findings.get(path) for path in found.members]
+    whole = [finding for finding in findings if finding is not None and finding.proved and not finding.problem]
+    counts = {finding.facts["split.tensors.count"] for finding in whole if "split.tensors.count" in finding.facts}
+    held = sum(len(finding.tensors) for finding in whole)
+    if found.facts and not found.missing and len(whole) == len(found.members) and counts - {held}:
+        yield f"its pieces hold {held:,} tensors together, and one says {min(counts - {held}):,}"
 
 
 def _unsure(evidence: Evidence) -> Iterator[str]:

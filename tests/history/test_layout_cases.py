@@ -208,3 +208,28 @@ def test_between_two_writes_of_a_save_nothing_torn_is_whole_and_all_else_is(kind
                 if name in found:
                     assert not (torn and found[name].whole), (list(files)[written - 1], name)
                     assert torn or found[name].whole or not its & set(), (list(files)[written - 1], found[name].reasons)
+
+
+def test_pieces_of_a_split_gguf_hold_as_many_tensors_as_they_say() -> None:
+    assert broken(verdicts(bucket(made.gguf_pairs(1, 3).items()))) == {}
+    piece = "m-00002-of-00003.gguf"
+    mixed = made.gguf_split(1, 3) | {piece: made.gguf_pairs(1, 3)[piece]}
+    (verdict,) = verdicts(bucket(mixed.items())).values()
+    assert verdict.condition is Condition.INCOMPLETE
+    assert verdict.reasons == ("its pieces hold 4 tensors together, and one says 3",)
+
+
+def test_ranks_that_were_deleted_later_are_named_and_a_kind_that_was_given_up_is_not() -> None:
+    files = made.deepspeed(1, 4)
+    states = [path for path in files if path.endswith("optim_states.pt")]
+    (verdict,) = broken(verdicts(bucket(files.items(), [(path, None) for path in states[2:]]))).values()
+    assert verdict == (
+        Condition.INCOMPLETE,
+        (
+            "written with the rest and deleted since: bf16_zero_pp_rank_2_mp_rank_00_optim_states.pt and "
+            "bf16_zero_pp_rank_3_mp_rank_00_optim_states.pt",
+        ),
+    )
+    assert broken(verdicts(bucket(files.items(), [(path, None) for path in states]))) == {}
+    fewer = made.deepspeed(2, 2)
+    assert broken(verdicts(bucket(files.items(), [*((path, None) for path in states[2:]), *fewer.items()]))) == {}
