@@ -23,8 +23,8 @@ CLOSE_SECONDS = 300
 class Save:
     """start, end: seconds of its first and last write of what the model cannot do without. first, last: the same, with
     configs and the like. written: path -> its version. deleted: paths it deleted. overwritten: how many of those it
-    wrote were there already. size: bytes written. push: the number of the push that it is of. changes: the seconds at
-    which it changed what a reader gets."""
+    wrote were there already. size: bytes written. largest: of its files. push: the number of the push that it is of.
+    changes: the seconds at which it changed what a reader gets."""
 
     start: int
     end: int
@@ -34,6 +34,7 @@ class Save:
     deleted: set[str] = field(default_factory=set)
     overwritten: int = 0
     size: int = 0
+    largest: int = 0
     push: int = 0
     changes: list[int] = field(default_factory=list)
     again: bool = True
@@ -44,7 +45,7 @@ class Save:
     @property
     def patience(self) -> int:
         """Seconds after its last write within which it may go on."""
-        return open_for(max((entry.size for entry in self.written.values()), default=0))
+        return open_for(self.largest)
 
     def straddles(self, instant: float) -> bool:
         """Whether some of what it changed lies at or before the instant, and some after. To write again what is there
@@ -125,6 +126,7 @@ def saves(files: Files, others: Files | None = None) -> list[Save]:
                 save.deleted.discard(event.path)
                 save.overwritten += event.overwrites and event.path not in save.tried
                 save.size += entry.size
+                save.largest = max(save.largest, entry.size)
                 save.again = save.again and event.again
     _stretch(found, sorted(event.second for event in _events(others or {}) if event.change))
     _number(found)
@@ -172,21 +174,14 @@ class _Push:
 def _events(files: Files) -> Iterator[_Event]:
     """Each file's, oldest first."""
     for path, entries in files.items():
-        for age, entry in reversed(list(enumerate(entries))):
-            older = entries[age + 1 :]
-            before = older[0] if older and not older[0].is_marker else None
-            yield _Event(
-                _second(entry),
-                path,
-                entry,
-                overwrites=before is not None,
-                again=any(content_of(old) == content_of(entry) for old in older if not old.is_marker),
-                change=before is not None if entry.is_marker else not _same(before, entry),
-            )
-
-
-def _same(before: Entry | None, entry: Entry) -> bool:
-    return before is not None and content_of(before) == content_of(entry)
+        before: tuple[str, int] | None = None
+        stood: set[tuple[str, int]] = set()
+        for entry in reversed(entries):
+            content = None if entry.is_marker else content_of(entry)
+            yield _Event(_second(entry), path, entry, before is not None, content in stood, content != before)
+            before = content
+            if content is not None:
+                stood.add(content)
 
 
 def _ordered(events: list[_Event], under_way: Save | None, every: Collection[str]) -> list[_Event]:
@@ -197,7 +192,7 @@ def _ordered(events: list[_Event], under_way: Save | None, every: Collection[str
     done = under_way.written.keys()
     missing = {event.path for event in events} - done
     again = {event.path for event in events} & done
-    if not missing or not again or again == done or len(done | missing) < len(every):
+    if not missing or not again or again == done or len(done) + len(missing) < len(every):
         return events
     return sorted(events, key=lambda event: event.path in done)
 
@@ -228,14 +223,12 @@ Origins = dict[str, frozenset[int]]
 
 def origins(found: Sequence[Save], now: Mapping[str, Entry]) -> Origins:
     """Which saves wrote what stands. now: path -> version. More than one where a file was written again unchanged."""
-    return {
-        path: frozenset(
-            number
-            for number, save in enumerate(found)
-            if path in save.written and content_of(save.written[path]) == content_of(entry)
-        )
-        for path, entry in now.items()
-    }
+    of: dict[str, list[int]] = {path: [] for path in now}
+    for number, save in enumerate(found):
+        for path, entry in save.written.items():
+            if path in of and content_of(entry) == content_of(now[path]):
+                of[path].append(number)
+    return {path: frozenset(numbers) for path, numbers in of.items()}
 
 
 def content_of(entry: Entry) -> tuple[str, int]:
@@ -248,12 +241,15 @@ def of_one_save(of: Origins, found: Sequence[Save]) -> bool:
 
     Resumed pushes count as one save. And a file of which nothing older is known may be the copy of what has expired.
     """
-    known = [
-        frozenset(found[number].push for number in (*numbers, *range(_first_known(path, found))))
-        for path, numbers in of.items()
-        if numbers
-    ]
-    return not known or bool(frozenset.intersection(*known))
+    first = {path: _first_known(path, found) for path, numbers in of.items() if numbers}
+    pushes = {path: {found[number].push for number in of[path]} for path in first}
+    since_the_first = [pushes[path] for path, number in first.items() if not number]
+    if not since_the_first:
+        return True
+    return any(
+        all(push in pushes[path] or (number and push <= found[number - 1].push) for path, number in first.items())
+        for push in set.intersection(*since_the_first)
+    )
 
 
 def surely_of_one_save(of: Origins) -> bool:
