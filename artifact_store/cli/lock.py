@@ -71,6 +71,7 @@ def lock(
 
 def _hold(s3: S3, made: Lock) -> int:
     """Returns how many versions are held now. Raises KeysFailed."""
+    from artifact_store.history.expiry import when_removed
     from artifact_store.history.lock import LockedFile
     from artifact_store.s3.operations import Job, PutLegalHold
 
@@ -86,8 +87,8 @@ def _hold(s3: S3, made: Lock) -> int:
     (first,) = s3.run([job(files[0])])
     if first is not None and first[1].code == "InvalidRequest":
         raise KeysFailed(
-            f"the lock file is written, but nothing could be held: {made.scope.bucket} has no object lock; without it "
-            "the lifecycle rule removes versions that are older than it keeps them",
+            f"the lock file is written, but nothing could be held: {made.scope.bucket} has no object lock; "
+            f"{when_removed(s3, made.scope.bucket, made.files)}",
             (),
         )
     failed = [failure for failure in (first, *s3.run(job(file) for file in files[1:])) if failure is not None]

@@ -90,6 +90,30 @@ class BucketVersioning:
 
 
 @dataclass(frozen=True, slots=True)
+class GetBucketLifecycle:
+    """What removes versions (GetBucketLifecycleConfiguration); S3 answers 404 where nothing does."""
+
+    bucket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """A rule in force that removes versions. days: since they stopped being current. keeps: how many of the newest of a
+    key it leaves. narrowed: it looks at tags or sizes too."""
+
+    rule: str
+    prefix: str
+    days: int
+    keeps: int = 0
+    narrowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BucketLifecycle:
+    expiries: tuple[Expiry, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HeadObject:
     bucket: str
     key: str
@@ -343,6 +367,7 @@ Operation: TypeAlias = (
     ListVersions
     | ListObjects
     | GetBucketVersioning
+    | GetBucketLifecycle
     | HeadObject
     | GetObject
     | CopyObject

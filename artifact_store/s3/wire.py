@@ -92,6 +92,7 @@ def name(operation: op.Operation) -> str:
         "ListVersions": "ListObjectVersions",
         "ListObjects": "ListObjectsV2",
         "PutLegalHold": "PutObjectLegalHold",
+        "GetBucketLifecycle": "GetBucketLifecycleConfiguration",
     }.get(kind, kind)
 
 
@@ -176,6 +177,28 @@ def _get_bucket_versioning(o: op.GetBucketVersioning) -> Request:
 
 def _bucket_versioning(_: op.GetBucketVersioning, reply: Reply) -> op.BucketVersioning:
     return op.BucketVersioning(xml.flat(reply.body).get("Status", ""), _date(reply.headers))
+
+
+def _get_bucket_lifecycle(o: op.GetBucketLifecycle) -> Request:
+    return Request("GetBucketLifecycleConfiguration", "GET", o.bucket, None, "lifecycle=")
+
+
+def _bucket_lifecycle(_: op.GetBucketLifecycle, reply: Reply) -> op.BucketLifecycle:
+    rules: list[list[tuple[str, dict[str, str]]]] = []
+    # A day's number has the same name in each: the parts are told apart, and what follows one is put to it.
+    for kind, fields in xml.records(reply.body, ("Rule", "NoncurrentVersionExpiration", "NoncurrentVersionTransition")):
+        if kind == "Rule":
+            rules.append([])
+        rules[-1].append((kind, fields))
+    found = []
+    for parts in rules:
+        every = {name: value for _, fields in reversed(parts) for name, value in fields.items()}
+        ends = next((fields for kind, fields in parts if kind == "NoncurrentVersionExpiration"), None)
+        if ends is not None and every.get("Status") == "Enabled":
+            narrowed = not every.keys().isdisjoint({"Key", "ObjectSizeGreaterThan", "ObjectSizeLessThan"})
+            days, keeps = int(ends["NoncurrentDays"]), int(ends.get("NewerNoncurrentVersions", "0"))
+            found.append(op.Expiry(every.get("ID", ""), every.get("Prefix", ""), days, keeps, narrowed))
+    return op.BucketLifecycle(tuple(found))
 
 
 def _head_object(o: op.HeadObject) -> Request:
@@ -393,6 +416,7 @@ _CODERS: dict[type, tuple[Callable[[Any], Request], Callable[[Any, Reply], Any]]
     op.ListVersions: (_list_versions, _version_page),
     op.ListObjects: (_list_objects, _object_page),
     op.GetBucketVersioning: (_get_bucket_versioning, _bucket_versioning),
+    op.GetBucketLifecycle: (_get_bucket_lifecycle, _bucket_lifecycle),
     op.HeadObject: (_head_object, _object_head),
     op.GetObject: (_get_object, _object_body),
     op.CopyObject: (_copy_object, _written),

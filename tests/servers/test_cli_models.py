@@ -266,12 +266,20 @@ def test_only_a_whole_model_is_locked(run, address, tmp_path):
 
 def test_a_hold_is_put_on_each_version_where_the_bucket_allows_it(run, story, moto, address, tmp_path):
     code, _, err = run("lock", address, "--at", FIRST_WHOLE, "-o", tmp_path / "lock", "--hold")
-    assert (code, err) == (
-        3,
-        f"error: the lock file is written, but nothing could be held: {story.bucket} has no object lock; without it the "
-        "lifecycle rule removes versions that are older than it keeps them\n",
-    )
+    failed = f"error: the lock file is written, but nothing could be held: {story.bucket} has no object lock; "
+    assert (code, err) == (3, f"{failed}no lifecycle rule of it removes versions\n")
     boto, bucket = moto.boto(), f"{story.bucket}-held"
+    removes = {"NoncurrentDays": 30}
+    rules = [
+        {"ID": "moves", "Status": "Enabled", "Filter": {"Prefix": "llama/"}},
+        {"ID": "old", "Status": "Enabled", "Filter": {"Prefix": "llama/"}, "NoncurrentVersionExpiration": removes},
+        {"ID": "off", "Status": "Disabled", "Filter": {"Prefix": ""}, "NoncurrentVersionExpiration": removes},
+        {"ID": "other", "Status": "Enabled", "Filter": {"Prefix": "x/"}, "NoncurrentVersionExpiration": removes},
+    ]
+    rules[0]["NoncurrentVersionTransitions"] = [{"NoncurrentDays": 7, "StorageClass": "GLACIER_IR"}]
+    boto.put_bucket_lifecycle_configuration(Bucket=story.bucket, LifecycleConfiguration={"Rules": rules})
+    words = ("lock", address, "--at", FIRST_WHOLE, "-o", tmp_path / "lock", "--hold", "--force")
+    assert run(*words) == (3, "", f"{failed}versions that are not current go after 30 days by rule old\n")
     boto.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
     held = Story(moto, bucket)
     for second, (key, body) in enumerate(files(1).items()):
