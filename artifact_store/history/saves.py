@@ -189,10 +189,11 @@ def _ordered(events: list[_Event], under_way: Save | None, every: Collection[str
     before what begins the next."""
     if len(events) == 1 or under_way is None:
         return events
-    done = under_way.written.keys()
-    missing = {event.path for event in events} - done
-    again = {event.path for event in events} & done
-    if not missing or not again or again == done or len(done) + len(missing) < len(every):
+    done = under_way.written
+    paths = {event.path for event in events}
+    again = sum(path in done for path in paths)
+    missing = len(paths) - again
+    if not missing or again in (0, len(done)) or len(done) + missing < len(every):
         return events
     return sorted(events, key=lambda event: event.path in done)
 
