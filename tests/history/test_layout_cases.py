@@ -233,3 +233,63 @@ def test_ranks_that_were_deleted_later_are_named_and_a_kind_that_was_given_up_is
     assert broken(verdicts(bucket(files.items(), [(path, None) for path in states]))) == {}
     fewer = made.deepspeed(2, 2)
     assert broken(verdicts(bucket(files.items(), [*((path, None) for path in states[2:]), *fewer.items()]))) == {}
+
+
+RESHARDED = {
+    # what lists its pieces, or holds each count under names of its own, is whole whatever lies beside it
+    **dict.fromkeys([kind.name for kind in KINDS if kind.shards], (Condition.WHOLE, Condition.WHOLE)),
+    # ranks are told by their names alone: those of the larger save before are taken for ranks of this one
+    "deepspeed": (Condition.INCOMPLETE, Condition.WHOLE),
+    "megatron": (Condition.INCOMPLETE, Condition.WHOLE),
+}
+"""Kind -> condition after 5 pieces were saved and then 3, and after 2 and then 5, nothing cleaned up."""
+
+
+@pytest.mark.parametrize(("case", "before", "after"), [(0, 5, 3), (1, 2, 5)])
+@sharded
+def test_pieces_that_a_save_of_another_count_left_do_not_pass_for_its_own(
+    kind: Kind, case: int, before: int, after: int
+) -> None:
+    first, second = kind.save(1, before), kind.save(2, after)
+    left = bucket(first.items(), second.items())
+    conditions = {verdict.condition for verdict in verdicts(left).values()}
+    assert conditions - {Condition.WHOLE} == {RESHARDED[kind.name][case]} - {Condition.WHOLE}
+    gone = [(path, None) for path in first if path not in second]
+    assert broken(verdicts(bucket(first.items(), [*second.items(), *gone]))) == {}
+    assert broken(verdicts(bucket(first.items(), [*gone, *second.items()]))) == {}
+
+
+BESIDE = {
+    "transformers": ("model.safetensors", made.safetensors("w", 9), Condition.AMBIGUOUS),
+    "transformers_bin": ("pytorch_model.bin", made.archive(9), Condition.AMBIGUOUS),
+    "mlflow_transformers": ("model/model.safetensors", made.safetensors("w", 9), Condition.AMBIGUOUS),
+    "diffusers": ("unet/diffusion_pytorch_model.safetensors", made.safetensors("w", 9), Condition.AMBIGUOUS),
+    # names of their own, so that no reader takes one for the other
+    "gguf_split": ("m.gguf", made.gguf_single(9, 1)["m.gguf"], Condition.WHOLE),
+    "keras_sharded": ("model.keras", made.archive(9), Condition.WHOLE),
+}
+"""Kind -> a file of an older save in one piece that was left beside the pieces, and what that makes of the model."""
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_one_file_of_an_older_save_beside_the_pieces_is_told_where_readers_differ(name: str) -> None:
+    (kind,) = (kind for kind in KINDS if kind.name == name)
+    path, data, condition = BESIDE[name]
+    found = verdicts(bucket([(path, data)], kind.save(1).items()))
+    assert {verdict.condition for verdict in found.values()} - {Condition.WHOLE} == {condition} - {Condition.WHOLE}
+
+
+NAMING = [kind for kind in KINDS if kind.pointers and kind.layout != "triton"]
+"""Those whose pointer names a folder or a file."""
+
+
+@pytest.mark.parametrize("kind", NAMING, ids=str)
+def test_a_pointer_to_what_was_deleted_is_broken_and_what_it_does_not_name_is_not(kind: Kind) -> None:
+    first, second = kind.save(1), kind.save(2)
+    target = [path for path in kind.core(second) if path not in kind.pointers]
+    found = verdicts(bucket(first.items(), second.items(), [(path, None) for path in target])).values()
+    (pointer,) = (verdict for verdict in found if verdict.found.pointers)
+    others = [verdict for verdict in found if not verdict.found.pointers]
+    assert pointer.condition is Condition.INCOMPLETE
+    assert all(verdict.whole for verdict in others)
+    assert bool(others) is (first.keys() != second.keys())

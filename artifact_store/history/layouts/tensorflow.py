@@ -213,7 +213,10 @@ def _pointer(folder: Folder) -> Reading[ModelSet | None]:
     text = content.decode("utf-8", "replace")
     paths = _PATHS.findall(text)
     if "model_checkpoint_path" not in text:
-        return None
+        if not any(_DATA.fullmatch(name) for name in folder.names):
+            return None
+        problem = f"{POINTER} names no checkpoint: it was overwritten, or its upload failed"
+        return pointer_set(LAYOUT.name, folder, POINTER, problem=problem)
     current = [path for name, path in paths if name == "model_checkpoint_path"]
     gone = {path for name, path in paths if name != "model_checkpoint_path" and not _files_of(folder, path)} - {
         *current

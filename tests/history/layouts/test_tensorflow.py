@@ -229,6 +229,13 @@ def test_a_file_called_checkpoint_of_somebody_else_is_no_pointer(content):
     assert recognise(LAYOUT, {"checkpoint": content}) == []
 
 
+@pytest.mark.parametrize("content", [b"", bytes(50), b"<Error/>", b"version https://git-lfs.github.com/spec/v1"])
+def test_beside_checkpoints_it_is_a_pointer_and_one_that_names_nothing_is_a_problem(content):
+    found = recognise(LAYOUT, CKPT | {"checkpoint": content})[-1]
+    assert (found.name, found.pointers) == ("checkpoint", ("checkpoint",))
+    assert found.problems == ("checkpoint names no checkpoint: it was overwritten, or its upload failed",)
+
+
 @pytest.mark.parametrize("files", [{"variables/other.txt": 1}, {"data-1": 1}, {"model.data-1-of-2": 1}])
 def test_other_folders_hold_nothing_of_tensorflow(files):
     assert recognise(LAYOUT, files) == []
