@@ -273,7 +273,7 @@ class _Run:
             return self._not_proved(unproved)
         if found is not None:
             _told(found, "something was written meanwhile, or a write was lost: restore again to see and mend it")
-        summary.holders(self.plan)
+        summary.holders(self.plan, self.target)
         return 0
 
     def _proof(self, proof: opt.Proof) -> tuple[Verification | None, BaseException | None]:

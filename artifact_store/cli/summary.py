@@ -9,6 +9,7 @@ from artifact_store.history.instant import show
 from artifact_store.history.scope import Scope
 
 if TYPE_CHECKING:
+    from artifact_store.cli.options import Target
     from artifact_store.restore.apply import Report
     from artifact_store.restore.models import PlannedModel
     from artifact_store.restore.planfile import Header, Plan
@@ -116,16 +117,21 @@ def _warnings(header: Header) -> None:
         say(f"  note: {len(warned) - WARNED:,} more like these; artifact-store models names them all")
 
 
-def holders(plan: Plan) -> None:
+def holders(plan: Plan, target: Target) -> None:
     """Who may still hold old bytes after it was carried out."""
     from artifact_store.restore.notes import holders as still_holding
 
-    found = list(still_holding(plan.header))
+    account = _given(("--profile", target.profile), ("--region", target.region))
+    found = list(still_holding(plan.header, account, _given(("--endpoint-url", target.endpoint_url))))
     if found:
         say("who may still hold the old bytes, and what to run:", "dim")
     for who, what in found:
         say(f"  {printable(who)}", "dim")
         say(f"    {printable(what)}", "dim")
+
+
+def _given(*options: tuple[str, str | None]) -> list[str]:
+    return [word for name, value in options if value for word in (name, value)]
 
 
 def scope(plan: Plan) -> Scope:

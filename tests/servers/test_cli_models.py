@@ -145,7 +145,7 @@ def test_the_nearest_whole_save_comes_back_and_who_may_hold_old_bytes_is_told(ru
     assert told.index("verified: 5 keys as the plan says, 3 headers of models read") < told.index(
         "who may still hold the old bytes, and what to run:"
     )
-    assert f"    aws s3 sync {address} DIR --exact-timestamps" in told
+    assert f"    aws s3 sync {address}/ DIR --exact-timestamps --endpoint-url {story.server.endpoint}" in told
 
 
 def test_files_of_another_save_that_were_there_at_t_are_told_and_stay(run, story, address):
