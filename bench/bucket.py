@@ -164,6 +164,27 @@ class Bucket:
             index, skip = index + 1, 0
         return _page(parts, marker if index < end else None)
 
+    def list_current(self, prefix: str = "", delimiter: str = "", start_after: str = "", most: int = PAGE) -> bytes:
+        """One page of ListObjectsV2."""
+        room = min(most, self.page)
+        index = max(bisect_left(self.keys, prefix), bisect_right(self.keys, start_after) if start_after else 0)
+        end = bisect_left(self.keys, after(prefix)) if prefix else len(self.keys)
+        parts: list[str] = []
+        while room and index < end:
+            key = self.keys[index]
+            cut = key.find(delimiter, len(prefix)) if delimiter else -1
+            newest = self.entries(index)[0]
+            if cut >= 0:
+                parts.append(f"<CommonPrefixes><Prefix>{key[: cut + 1]}</Prefix></CommonPrefixes>")
+                index = bisect_left(self.keys, after(key[: cut + 1]), index)
+                room -= 1
+                continue
+            if not newest.marker:
+                parts.append(_object(key, f"{index:024}", newest, self.size(key)))
+                room -= 1
+            index += 1
+        return _framed("ListBucketResult", parts, index < end, "")
+
     def _start(self, prefix: str, key_marker: str, version_marker: str) -> tuple[int, int]:
         """The first key to list, and how many of its entries came before."""
         first = bisect_left(self.keys, prefix)
@@ -228,18 +249,28 @@ def etag_of(index: int, entry: Entry) -> str:
     return f"{index:024}{entry.number % 1000:08}"
 
 
-def _xml(key: str, index: str, entry: Entry, latest: bool, size: int = SIZE) -> str:
-    when = datetime.fromtimestamp(entry.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    tag = "DeleteMarker" if entry.marker else "Version"
-    content = (
-        ""
-        if entry.marker
-        else f"<ETag>&quot;{index}{entry.number % 1000:08}&quot;</ETag><Size>{size}</Size>"
+def _object(key: str, index: str, entry: Entry, size: int) -> str:
+    content = _content(index, entry, size)
+    return f"<Contents><Key>{key}</Key><LastModified>{_time(entry)}</LastModified>{content}</Contents>"
+
+
+def _content(index: str, entry: Entry, size: int) -> str:
+    return (
+        f"<ETag>&quot;{index}{entry.number % 1000:08}&quot;</ETag><Size>{size}</Size>"
         "<StorageClass>STANDARD</StorageClass>"
     )
+
+
+def _time(entry: Entry) -> str:
+    return datetime.fromtimestamp(entry.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _xml(key: str, index: str, entry: Entry, latest: bool, size: int = SIZE) -> str:
+    tag = "DeleteMarker" if entry.marker else "Version"
+    content = "" if entry.marker else _content(index, entry, size)
     return (
         f"<{tag}><Key>{key}</Key><VersionId>{index}.{entry.number:07}</VersionId>"
-        f"<IsLatest>{'true' if latest else 'false'}</IsLatest><LastModified>{when}</LastModified>{content}"
+        f"<IsLatest>{'true' if latest else 'false'}</IsLatest><LastModified>{_time(entry)}</LastModified>{content}"
         f"<Owner><ID>{'0123456789abcdef' * 4}</ID></Owner></{tag}>"
     )
 
@@ -249,9 +280,12 @@ def _page(parts: list[str], goes_on: tuple[str, str] | None) -> bytes:
     if goes_on is not None:
         key, version_id = goes_on
         markers = f"<NextKeyMarker>{key}</NextKeyMarker><NextVersionIdMarker>{version_id}</NextVersionIdMarker>"
+    return _framed("ListVersionsResult", parts, goes_on is not None, markers)
+
+
+def _framed(root: str, parts: list[str], truncated: bool, markers: str) -> bytes:
     return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
         f"<Name>bench</Name><EncodingType>url</EncodingType><MaxKeys>{PAGE}</MaxKeys>"
-        f"<IsTruncated>{'false' if goes_on is None else 'true'}</IsTruncated>{markers}{''.join(parts)}"
-        "</ListVersionsResult>"
+        f"<IsTruncated>{'true' if truncated else 'false'}</IsTruncated>{markers}{''.join(parts)}</{root}>"
     ).encode()

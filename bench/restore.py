@@ -18,6 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from artifact_store.history.listing import list_histories
+from artifact_store.history.state import at
+from artifact_store.restore.plan import Action, PlanOptions, Step, decide
+from artifact_store.restore.writes import Writes
 from artifact_store.s3.client import S3, connect
 from artifact_store.s3.operations import DeleteObject, Job, PutObject
 from bench import peers
@@ -34,6 +38,7 @@ BYTES = 1024
 DELETED_BEFORE, DELETED_AFTER, NEW = 7, 4, 10
 """One key in so many. Each delete before the instant comes a second after what it deletes, and of 2,000 keys none has a
 page end between the two: s3-pit-restore brings such keys back, and a wrong result is no measure."""
+COPIES_ALONE = "of that the copies alone"
 TRANSFERS = (10, 64)
 """rclone's copies and checks at a time: what its users choose, and as many as ours."""
 
@@ -67,13 +72,15 @@ def measure(*, keys: int, rounds: int, install: bool) -> Iterator[Row]:
         ours = Tool("artifact-store", lambda b, t: _ours(endpoint, b, t), twice=True)
         theirs = [_rclone(rclone, endpoint, transfers) for transfers in TRANSFERS] if rclone is not None else []
         slow = [Tool(pit.name, lambda b, t: _pit(pit.program, b, t), most=0.4)] if pit is not None else []
-        times = _run([ours, *theirs, *slow], endpoint, keys, rounds)
+        times, alone = _run([ours, *theirs, *slow], endpoint, keys, rounds)
         del os.environ["AWS_ENDPOINT_URL"]
     mine = times[ours.name]
     what = f"restore {keys:,} keys x 3 versions on SeaweedFS"
     for tool in theirs + slow:
         wrong = mine.wrong or times[tool.name].wrong
         yield _row(what, mine.first, tool.name, times[tool.name].first, tool.most, wrong)
+        if tool in theirs:
+            yield _row(COPIES_ALONE, alone, tool.name, times[tool.name].first, None, wrong)
     for tool in theirs:
         wrong = mine.wrong or times[tool.name].wrong
         yield _row("the same again: nothing to do", mine.second, tool.name, times[tool.name].second, 1.0, wrong)
@@ -81,30 +88,34 @@ def measure(*, keys: int, rounds: int, install: bool) -> Iterator[Row]:
         yield Row(what, f"{min(mine.first):.2f} s", "", min(mine.first), "s", wrong=mine.wrong)
 
 
-def _row(what: str, ours: list[float], name: str, theirs: list[float], most: float, wrong: str) -> Row:
+def _row(what: str, ours: list[float], name: str, theirs: list[float], most: float | None, wrong: str) -> Row:
     return Row(
         what, f"{min(ours):.2f} s", f"{min(theirs):.2f} s {name}", min(ours) / min(theirs), most=most, wrong=wrong
     )
 
 
-def _run(tools: list[Tool], endpoint: str, keys: int, rounds: int) -> dict[str, Times]:
-    """Every tool in turn, on a fresh bucket each time."""
+def _run(tools: list[Tool], endpoint: str, keys: int, rounds: int) -> tuple[dict[str, Times], list[float]]:
+    """Every tool in turn, on a fresh bucket each time; and the seconds that the copies of a restore take alone, which
+    no tool can be faster than."""
     boto3 = boto3_client(endpoint)
     times = {tool.name: Times() for tool in tools}
     plan = [(tool, f"bench-{number}-{round_}") for round_ in range(rounds) for number, tool in enumerate(tools)]
+    spare = [f"bench-copies-{round_}" for round_ in range(rounds)]
     expected = {_key(i): _md5(_body(_key(i), 2)) for i in range(keys) if i % DELETED_BEFORE}
     with connect(endpoint_url=endpoint) as s3:
-        for _, bucket in plan:
+        buckets = [bucket for _, bucket in plan] + spare
+        for bucket in buckets:
             boto3.create_bucket(Bucket=bucket)
             boto3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
             _write(s3, (_two_versions(bucket, i) for i in range(keys)))
         _next_second()
-        for _, bucket in plan:
+        for bucket in buckets:
             _write(s3, (_delete(bucket, i) for i in range(0, keys, DELETED_BEFORE)))
         instant = int(time.time())
         _next_second()
-        for _, bucket in plan:
+        for bucket in buckets:
             _write(s3, (_after(bucket, i, keys) for i in range(keys + keys // NEW)))
+        alone = [_copied(s3, bucket, instant) for bucket in spare]
     for tool, bucket in plan:
         result = times[tool.name]
         seconds, failure = _timed(tool.command(bucket, instant))
@@ -117,7 +128,21 @@ def _run(tools: list[Tool], endpoint: str, keys: int, rounds: int) -> dict[str, 
             added = _entries(boto3, bucket) - entries
             twice = f"{tool.name} wrote {added} entries in a run that had nothing to do" if added else ""
             result.wrong = result.wrong or failure or _difference(boto3, tool.name, bucket, expected) or twice
-    return times
+    return times, alone
+
+
+def _copied(s3: S3, bucket: str, instant: int) -> float:
+    """Seconds of nothing but the copies that a restore makes, each as careful as there."""
+    states = (at(history, instant) for history in list_histories(s3, bucket))
+    steps = [step for state in states if (step := decide(state, PlanOptions())) and step.action is Action.COPY]
+    writes = Writes(bucket, bucket)
+    began = time.perf_counter()
+    _write(s3, (_one(writes, number, step) for number, step in enumerate(steps)))
+    return time.perf_counter() - began
+
+
+def _one(writes: Writes, number: int, step: Step) -> Job[None]:
+    yield from writes.copy(number, step, look=False)
 
 
 def _key(index: int) -> str:
@@ -163,7 +188,8 @@ def _ours(endpoint: str, bucket: str, instant: int) -> list[str | Path]:
 
 
 def _rclone(rclone: peers.Peer, endpoint: str, transfers: int) -> Tool:
-    """Server-side copies from the bucket as it was; by checksum, which spares it a HEAD for each key."""
+    """Server-side copies from the bucket as it was; by checksum, which spares it a HEAD for each key, and without which
+    it copies all of them again in every run."""
     remote = f":s3,provider=SeaweedFS,env_auth,region=us-east-1,endpoint='{endpoint}'"
 
     def command(bucket: str, instant: int) -> list[str | Path]:

@@ -121,6 +121,9 @@ class Answers:
         self._counts[operation] += 1
         if operation == "ListObjectVersions":
             return self._http(200, self._list(fields))
+        if operation == "ListObjectsV2":
+            named = fields.get("prefix", ""), fields.get("delimiter", ""), fields.get("start-after", "")
+            return self._http(200, self._bucket.list_current(*named, int(fields.get("max-keys", "1000"))))
         if operation == "CopyObject":
             return self._copy(key, headers)
         if operation == "GetObject":
@@ -207,7 +210,12 @@ class Answers:
 
 def _operation(method: str, key: str, fields: dict[str, str], headers: dict[str, str]) -> str:
     if not key:
-        by_query = {"versions": "ListObjectVersions", "versioning": "GetBucketVersioning", "delete": "DeleteObjects"}
+        by_query = {
+            "versions": "ListObjectVersions",
+            "list-type": "ListObjectsV2",
+            "versioning": "GetBucketVersioning",
+            "delete": "DeleteObjects",
+        }
         return next((name for field, name in by_query.items() if field in fields), f"{method} bucket")
     if method == "PUT" and "x-amz-copy-source" in headers:
         return "CopyObject"

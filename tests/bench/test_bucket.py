@@ -6,7 +6,7 @@ import pytest
 
 from artifact_store.history.listing import History
 from artifact_store.history.state import at
-from artifact_store.s3.pages import parse_versions
+from artifact_store.s3.pages import parse_objects, parse_versions
 from bench.bucket import INSTANT, Bucket, after, id_of
 
 LATER = INSTANT + 1000
@@ -87,3 +87,15 @@ def test_what_is_written_stands_on_top_with_the_etag_of_what_was_copied():
 def test_after_a_prefix_comes_the_first_string_beyond_all_that_start_with_it(prefix):
     assert prefix + "\U0010ffff" * 3 < after(prefix)
     assert not after(prefix).startswith(prefix)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_current_objects_are_listed_once_in_order_page_after_page(flat: bool) -> None:
+    bucket = Bucket(3000, flat=flat, page=70)
+    found: list[str] = []
+    while True:
+        page = parse_objects(bucket.list_current(start_after=found[-1] if found else ""))
+        found += [entry.key for entry in page.entries]
+        if not page.is_truncated:
+            break
+    assert found == [key for key in bucket.keys if bucket.current(key) is not None]
