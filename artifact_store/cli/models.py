@@ -44,16 +44,17 @@ def models(
     layout, prefix, name, condition, reasons, warnings, files, size, saved, before, after.
     """
     from artifact_store.cli.progress import counting
-    from artifact_store.history.models import assess, survey
+    from artifact_store.history.models import FILES_A_FOLDER, Finder, assess, survey
     from artifact_store.history.versioned import clock
 
     scope, moment = parse_scope(address), parse_moment(at) if at else None
     found: list[Verdict] = []
+    finder = Finder(scope)
     with target.connect() as s3:
         now = clock(s3, scope.bucket)
         instant = moment.at(now) if moment else now
         with counting("looking for models"):
-            for verdicts in survey(s3, scope, lambda folder: assess(scope.bucket, folder, instant)):
+            for verdicts in survey(s3, scope, lambda folder: assess(scope.bucket, folder, instant), finder):
                 found += verdicts
     found.sort(key=lambda verdict: (verdict.title, verdict.found.layout))
     for verdict in found:
@@ -61,6 +62,11 @@ def models(
             emit(record(verdict))
         else:
             _tell(verdict)
+    for prefix, layouts in sorted(finder.unjudged):
+        what = f"{prefix or 'the root'} (perhaps {' or '.join(layouts)})"
+        say(
+            f"warning: {printable(what)} has more than {FILES_A_FOLDER:,} files and was not judged as a model", "yellow"
+        )
     whole = sum(verdict.whole for verdict in found)
     where = f"{printable(str(scope))} at {show(instant)}"
     if found:
