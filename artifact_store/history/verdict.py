@@ -267,7 +267,7 @@ def _edited(evidence: Evidence) -> Iterator[str]:
     until = max(save.last for save in wrote) + CLOSE_SECONDS
     weights = max(evidence.second(path) for path in found.members if path in then)
     apart = {path for files in found.parts.values() for path in files}
-    configs = [path for path in (*found.others, *found.indexes) if path in found.indexes or is_config(path)]
+    configs = [*filter(is_config, found.others), *found.indexes, *found.pointers]
     new = [
         path
         for path in configs

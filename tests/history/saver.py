@@ -1,4 +1,4 @@
-"""A trainer that saves a sharded model again and again, and knows when each upload began and ended."""
+"""A trainer that saves one sharded model, for tests that say file by file what it does; `trainer` plays all kinds."""
 
 from __future__ import annotations
 
@@ -38,29 +38,27 @@ def index(count: int, step: int = 0) -> bytes:
 
 @dataclass
 class Model:
-    """Writes a sharded model into a model of S3. truth: (file, save, when it became visible)."""
+    """Writes a sharded model into a model of S3."""
 
     count: int
     s3: MemoryS3 = field(default_factory=MemoryS3)
     prefix: str = PREFIX
-    truth: list[tuple[str, int, float]] = field(default_factory=list)
 
-    def write(self, path: str, data: bytes, step: int, began: float, ended: float, *, whole: bool = False) -> None:
+    def write(self, path: str, data: bytes, began: float, ended: float, *, whole: bool = False) -> None:
         self.s3.clock = ended
         if whole:
             self.s3.put(self.prefix + path, data, time=ended)
         else:
             self.s3.put_parts(self.prefix + path, [data[:100], data[100:]], began=int(began))
-        self.truth.append((path, step, ended))
 
     def save(self, step: int, began: float, *, only: int | None = None, seconds: float = 2) -> float:
         """Shards one after the other, then the index; `only` so many shards and no index. Returns when it ended."""
         now = began
         for number in range(self.count if only is None else only):
-            self.write(name(number, self.count), shard(number, step), step, now, now + seconds)
+            self.write(name(number, self.count), shard(number, step), now, now + seconds)
             now += seconds
         if only is None:
-            self.write(INDEX, index(self.count, step), step, now, now + 1, whole=True)
+            self.write(INDEX, index(self.count, step), now, now + 1, whole=True)
             now += 1
         return now
 
@@ -77,16 +75,3 @@ class Model:
         (found,) = self.s3.run([models.assess("bkt", self.candidate(), instant)])
         (verdict,) = found
         return verdict
-
-    def visible(self, instant: float) -> dict[str, int]:
-        """File -> the save whose content a reader saw at the end of that second."""
-        seen: dict[str, tuple[float, int]] = {}
-        for path, step, ended in self.truth:
-            if int(ended) <= int(instant) and (path not in seen or seen[path][0] <= ended):
-                seen[path] = ended, step
-        return {path: step for path, (_, step) in seen.items()}
-
-    def was_whole(self, instant: float) -> bool:
-        seen = self.visible(instant)
-        shards = [seen.get(name(number, self.count)) for number in range(self.count)]
-        return INDEX in seen and None not in shards and len(set(shards)) == 1

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from artifact_store.history import models
 from artifact_store.history.listing import list_histories
-from artifact_store.history.models import Finder, Verdict
+from artifact_store.history.models import Finder
 from artifact_store.history.scope import parse_scope
 from artifact_store.history.state import UNSETTLED_WINDOW
 from artifact_store.history.verdict import Condition
@@ -84,7 +80,7 @@ def test_a_shard_that_is_no_shard_is_named_for_what_it_is(data: bytes, reason: s
     model = Model(2)
     model.save(1, T0)
     model.s3.clock = T0 + 10
-    model.write(name(0, 2), shard(0, 2), 2, T0 + 50, T0 + 52)
+    model.write(name(0, 2), shard(0, 2), T0 + 50, T0 + 52)
     model.s3.clock = T0 + 60
     model.s3.put(PREFIX + name(1, 2), data, time=T0 + 60)
     model.s3.put(PREFIX + INDEX, index(2), time=T0 + 61)
@@ -140,8 +136,8 @@ def test_what_is_written_right_after_a_restore_is_no_part_of_it() -> None:
     model.save(1, T0)
     model.s3.clock = T0 + 9000
     model.s3.delete(PREFIX + name(1, 3))
-    model.write(name(1, 3), shard(1, 1), 1, T0 + 9060, T0 + 9061)
-    model.write(name(0, 3), shard(0, 2), 2, T0 + 9120, T0 + 9121)
+    model.write(name(1, 3), shard(1, 1), T0 + 9060, T0 + 9061)
+    model.write(name(0, 3), shard(0, 2), T0 + 9120, T0 + 9121)
     # An upload in parts, which S3 dates by its beginning: that much stays open for an hour.
     assert model.verdict(T0 + 9119).condition is Condition.UNCERTAIN
     verdict = model.verdict(T0 + 20_000)
@@ -152,8 +148,8 @@ def test_a_first_push_that_was_resumed_much_later_is_whole() -> None:
     model = Model(3)
     model.save(1, T0, only=1)
     for number in (1, 2):
-        model.write(name(number, 3), shard(number, 1), 1, T0 + 15_000, T0 + 15_002)
-    model.write(INDEX, index(3, 1), 1, T0 + 15_010, T0 + 15_011, whole=True)
+        model.write(name(number, 3), shard(number, 1), T0 + 15_000, T0 + 15_002)
+    model.write(INDEX, index(3, 1), T0 + 15_010, T0 + 15_011, whole=True)
     assert model.verdict(T0 + 30_000).condition is Condition.WHOLE
 
 
@@ -165,49 +161,6 @@ def test_a_file_written_again_and_again_in_parts_is_whole_just_before_each_write
         )
     verdict = model.verdict(T0 + 1800 * 7 + 60)
     assert (verdict.condition, verdict.before) == (Condition.UNCERTAIN, T0 + 1800 * 7 - 1)
-
-
-saves = st.lists(
-    st.tuples(st.integers(0, 400), st.none() | st.integers(0, 3), st.sampled_from([0.5, 1, 7, 300])),
-    min_size=1,
-    max_size=4,
-)
-
-
-@settings(deadline=None, max_examples=150)
-@given(st.integers(2, 4), saves, st.integers(0, 9000))
-def test_what_is_called_whole_was_whole(count: int, pushes: list[tuple[int, int | None, float]], after: int) -> None:
-    model, now = Model(count), float(T0)
-    for step, (pause, only, seconds) in enumerate(pushes, 1):
-        now = model.save(step, now + pause, only=None if only is None else min(only, count), seconds=seconds) + 1
-    if not model.truth:
-        return
-    instant = T0 + after
-    for verdict in _verdicts(model, instant):
-        if verdict.whole:
-            assert model.was_whole(instant), verdict
-        if verdict.absent_before:
-            assert model.visible(verdict.before) == {}
-        for other in (None if verdict.absent_before else verdict.before, verdict.after):
-            assert other is None or model.was_whole(other), (verdict, other)
-
-
-@settings(deadline=None, max_examples=80)
-@given(st.integers(2, 4), saves)
-def test_what_was_whole_is_called_so_once_an_hour_of_quiet_has_passed(
-    count: int, pushes: list[tuple[int, int | None, float]]
-) -> None:
-    model, now = Model(count), float(T0)
-    for step, (pause, only, seconds) in enumerate(pushes, 1):
-        now = model.save(step, now + pause, only=None if only is None else min(only, count), seconds=seconds) + 1
-    instant = now + UNSETTLED_WINDOW
-    if model.was_whole(instant):
-        assert [verdict.condition for verdict in _verdicts(model, instant)] == [Condition.WHOLE]
-
-
-def _verdicts(model: Model, instant: float) -> Iterator[Verdict]:
-    (found,) = model.s3.run([models.assess("bkt", model.candidate(), instant)])
-    yield from found
 
 
 def test_folders_come_out_once_with_all_their_files_whatever_lies_between() -> None:
