@@ -364,15 +364,14 @@ class Kind:
         return {path: data for path, data in files.items() if path.rsplit("/", 1)[-1] not in self.optional and data}
 
     def lists(self, files: Files) -> dict[str, set[str]]:
-        """Head or pointer -> the members it speaks of: those that the save wrote before it."""
+        """Head or pointer -> what it speaks of: what the save wrote before it in its folder and below, other heads too."""
         before: set[str] = set()
         found: dict[str, set[str]] = {}
         for path in self.core(files):
             if path in self.pointers or (HEAD.fullmatch(path.rsplit("/", 1)[-1]) and not FIRST.fullmatch(path)):
                 folder = path[: path.rfind("/") + 1]
                 found[path] = {member for member in before if member.startswith(folder)}
-            elif not FIRST.fullmatch(path) or "/d/" in path:
-                before.add(path)
+            before.add(path)
         return found
 
     def __str__(self) -> str:

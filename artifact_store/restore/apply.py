@@ -7,6 +7,7 @@ what cannot end (versions in an archive class).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -173,7 +174,7 @@ class _Run:
         self.failed: list[tuple[str, str]] = []
         self.conflicts: list[tuple[str, str]] = []
         self.order = Order(plan.header.models)
-        self.later: dict[int, list[Numbered]] = {1: [], 2: []}
+        self.later: defaultdict[int, list[Numbered]] = defaultdict(list)
         self.copies_known = self.deletes_known = False
 
     def run(self) -> Report:

@@ -183,25 +183,43 @@ def removal_rank(key: str) -> int:
 
 
 class Order:
-    """The order of a plan's writes: members, then indexes, then pointers; and which of them a failure holds back."""
+    """The order of a plan's writes: members, then indexes, each after those in the folders below it, then pointers; and
+    which of them a failure holds back."""
 
     def __init__(self, models: Sequence[PlannedModel]) -> None:
         self._models = models
         self._rank: dict[str, int] = {}
         self._of: dict[str, set[int]] = {}
         for number, model in enumerate(models):
-            for rank, keys in ((1, model.indexes), (2, model.pointers)):
-                for key in keys:
-                    # A file may be the index of one model and a member of the one around it.
-                    self._rank[key] = max(rank, self._rank.get(key, 0))
             for key in (*model.members, *model.indexes, *model.pointers):
                 self._of.setdefault(key, set()).add(number)
+        # A file may be the index of one model and a member of the one around it.
+        for model in sorted(models, key=lambda model: -model.prefix.count("/")):
+            self._place(model)
+        last = 1 + max(self._rank.values(), default=0)
+        self._rank |= {key: last for model in models for key in model.pointers}
         self._alone = [number for number, model in enumerate(models) if model.pointers and not model.members]
         """Pointers, whose targets are other models below."""
         self._broken: dict[int, str] = {}
 
+    def _place(self, model: PlannedModel) -> None:
+        """Its indexes: the last of them, which closes the save, after those beside it."""
+        indexes = {*model.indexes}
+        below: dict[str, int] = {}
+        keys = (key for key in {*model.members, *indexes} if key in indexes or self.rank(key))
+        for key in sorted(keys, key=lambda key: -key.count("/")):
+            if key in indexes:
+                self._rank[key] = max(self.rank(key), 1 + below.get(folder_of(key), 0))
+            folder = folder_of(key)
+            while folder:
+                folder = folder_of(folder[:-1])
+                below[folder] = max(below.get(folder, 0), self.rank(key))
+        for closing in model.indexes[-1:]:
+            beside = [self.rank(key) for key in model.indexes[:-1] if folder_of(key) == folder_of(closing)]
+            self._rank[closing] = max(self.rank(closing), 1 + max(beside, default=0))
+
     def rank(self, key: str) -> int:
-        """0, 1 or 2: the stage in which a key is brought back."""
+        """The stage in which a key is brought back, 0 for the first."""
         return self._rank.get(key, 0)
 
     def failed(self, key: str) -> None:

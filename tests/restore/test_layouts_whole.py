@@ -54,7 +54,7 @@ def faults(kind: Kind, now: Files, saves: list[Files]) -> Iterator[str]:
                 for one in saves
             ]
             alike = [one for one, is_same in zip(saves, same, strict=True) if is_same]
-            if not any(is_of(now, one, kind.lists(one)[head]) for one in alike):
+            if not any(is_of(now, one, bound(kind.lists(one)[head])) for one in alike):
                 yield f"{head} stands over members of no single save: {sorted(members)}"
         if lists.keys() <= kind.pointers:
             mine = {path for path in core if path not in kind.pointers}
@@ -64,6 +64,11 @@ def faults(kind: Kind, now: Files, saves: list[Files]) -> Iterator[str]:
             standing = mine & now.keys()
             if not own and standing and not any(is_of(now, one, standing) for one in saves):
                 yield f"a mix of saves: {sorted(standing)}"
+
+
+def bound(paths: set[str]) -> set[str]:
+    """Without those that do for every save of one shape."""
+    return {path for path in paths if not SHAPES.fullmatch(path)}
 
 
 def is_of(now: Files, save: Files, paths: set[str]) -> bool:

@@ -260,7 +260,7 @@ def test_a_file_that_may_not_be_read_keeps_no_model_from_coming_back(tmp_path: P
 def test_a_pointer_stays_where_it_is_while_its_target_cannot_be_restored() -> None:
     target = PlannedModel("run/global_step200/", "", "deepspeed", "whole", 0.0, ("run/global_step200/a.pt",))
     order = Order([target, PlannedModel("run/", "", "deepspeed", "whole", 0.0, (), (), ("run/latest",))])
-    assert (order.rank("run/latest"), order.held_back("run/latest")) == (2, "")
+    assert (order.rank("run/latest"), order.held_back("run/latest")) == (1, "")
     order.failed("run/global_step200/a.pt")
     assert "run/global_step200/a.pt of the same model" in order.held_back("run/latest")
 
@@ -500,11 +500,19 @@ def test_shards_of_another_save_that_were_there_at_t_stay_and_the_plan_says_so(t
     assert shown(model.s3) == {**saved(2, 1), orphan: shard(0, 9)}
 
 
+def test_an_index_waits_for_those_below_it_and_what_closes_a_save_for_those_beside_it() -> None:
+    indexes = ("s/state/_METADATA", "s/state/manifest.ocdbt", "s/_CHECKPOINT_METADATA", "s/commit_success.txt")
+    orbax = PlannedModel("s/", "", "orbax", "whole", 0.0, ("s/state/d/0",), indexes, ("s/latest",))
+    assert [Order([orbax]).rank(key) for key in (*orbax.members, *indexes, "s/latest")] == [0, 1, 1, 2, 3, 4]
+    alone = PlannedModel("m/", "", "dcp", "whole", 0.0, ("m/w",), ("m/.metadata",))
+    assert [Order([alone]).rank(key) for key in ("m/w", "m/.metadata")] == [0, 1]
+
+
 def test_a_file_that_is_index_of_one_model_and_member_of_another_waits_for_both() -> None:
     inner = PlannedModel("m/in/", "", "transformers", "whole", 0.0, ("m/in/w",), ("m/in/index",))
     outer = PlannedModel("m/", "", "mlflow", "whole", 0.0, ("m/in/w", "m/in/index"), ("m/MLmodel",))
     order = Order([inner, outer])
-    assert [order.rank(key) for key in ("m/in/w", "m/in/index", "m/MLmodel", "x")] == [0, 1, 1, 0]
+    assert [order.rank(key) for key in ("m/in/w", "m/in/index", "m/MLmodel", "x")] == [0, 1, 2, 0]
     order.failed("m/in/w")
     assert "m/in/w of the same model" in order.held_back("m/MLmodel")
     assert order.removal_held_back("m/stray")
