@@ -167,8 +167,8 @@ def folder_of(key: str) -> str:
 
 
 INDEX_NAMES = re.compile(
-    r".*\.index\.json|model_index\.json|MLmodel|\.metadata|saved_model\.pb|adapter_config\.json|manifest\.ocdbt"
-    r"|_CHECKPOINT_METADATA|metadata\.json"
+    r".*\.index(?:\.\w+)?\.json|.*\.weights\.json|model_index\.json|adapter_config\.json|MLmodel|saved_model\.pb(?:txt)?"
+    r"|(?:__\d+)?\.metadata|meta\.pt|metadata\.json|manifest\.ocdbt|_CHECKPOINT_METADATA|_METADATA|.*\.(?:index|dir|onnx)"
 )
 POINTER_NAMES = re.compile(r"latest|latest_universal|latest_checkpointed_iteration\.txt|checkpoint|config\.pbtxt")
 

@@ -11,6 +11,7 @@ import pytest
 from artifact_store.history.scope import parse_scope
 from artifact_store.restore.apply import DEFAULTS, ApplyOptions, apply
 from artifact_store.restore.journal import Journal
+from artifact_store.restore.models import REMOVAL_RANKS, removal_rank
 from artifact_store.restore.planfile import Plan
 from artifact_store.restore.planner import make_plan
 from artifact_store.s3 import operations as op
@@ -169,6 +170,15 @@ def test_where_one_member_cannot_be_written_no_list_or_pointer_that_speaks_of_it
         s3.before = lambda _: None
         assert apply(s3, made).complete
         assert there(s3) == first
+
+
+@every_kind
+def test_what_lists_or_points_is_hidden_before_what_it_speaks_of(kind: Kind) -> None:
+    """Batches of a thousand keys are hidden one after the other."""
+    lists = kind.lists(kind.save(1))
+    for head, spoken in lists.items():
+        assert removal_rank(head) < REMOVAL_RANKS - 1, head
+        assert all(removal_rank(head) <= removal_rank(path) for path in spoken), head
 
 
 def test_the_cuts_are_made_where_writes_are() -> None:
