@@ -305,6 +305,7 @@ class _Look:
         self._denied: set[tuple[str, str]] = set()
         self._alike: dict[tuple[str, str, str], bool] = {}
         self._ever: dict[Identity, ModelSet] | None = None
+        self._saves: dict[tuple[frozenset[str], frozenset[str]], list[Save]] = {}
 
     def then(self, instant: float) -> dict[str, Entry]:
         """Path -> the version that stood."""
@@ -364,7 +365,10 @@ class _Look:
         if gone:
             files |= self._histories(path for path in self.candidate.histories if path.startswith(tuple(gone)))
         others = self._histories(path for path in beside if path not in files)
-        return saves(files, others)
+        known = frozenset(files), frozenset(others)
+        if known not in self._saves:
+            self._saves[known] = saves(files, others)
+        return self._saves[known]
 
     def _with_lost(self, found: ModelSet, its_saves: Sequence[Save], instant: float) -> Job[ModelSet]:
         """The same with a problem for pieces that were written with those that stand and were deleted since. A kind of
@@ -434,17 +438,28 @@ class _Look:
         new = {known: pair for known, pair in new.items() if known not in self._alike}
         for start in range(0, len(new), CHECKS_AT_ONCE):
             some_pairs = list(new.items())[start : start + CHECKS_AT_ONCE]
-            heads: list[ObjectHead] = yield [
-                HeadObject(self.bucket, entry.key, entry.version_id, checksum=True)
-                for _, pair in some_pairs
-                for entry in pair
-            ]
-            for (known, _), first, second in zip(some_pairs, heads[::2], heads[1::2], strict=True):
-                same = (second.checksums.get(name) == value for name, value in first.checksums.items())
-                self._alike[known] = any(same)
+            sums = yield from self._checksums([entry for _, pair in some_pairs for entry in pair])
+            for (known, _), first, second in zip(some_pairs, sums[::2], sums[1::2], strict=True):
+                self._alike[known] = any(second.get(name) == value for name, value in first.items())
         for path, number, one, other in pairs:
             if self._alike[one.key, one.version_id, other.version_id]:
                 of[path] |= {number}
+
+    def _checksums(self, entries: Sequence[Entry]) -> Job[list[Mapping[str, str]]]:
+        """Of each version by algorithm; none where it may not be read or is gone."""
+        try:
+            asks = [HeadObject(self.bucket, entry.key, entry.version_id, checksum=True) for entry in entries]
+            heads: list[ObjectHead] = yield list(asks)
+            return [head.checksums for head in heads]
+        except S3Error as error:
+            if error.status not in (403, 404):
+                raise
+            if len(entries) == 1:
+                return [{}]
+        found: list[Mapping[str, str]] = []
+        for entry in entries:
+            found += yield from self._checksums([entry])
+        return found
 
     def with_instants(self, verdict: Verdict, instant: float) -> Job[Verdict]:
         """The same with the two instants to use instead."""

@@ -10,7 +10,6 @@ from artifact_store.history import models
 from artifact_store.history.listing import list_histories
 from artifact_store.history.models import Candidate, Finder, Verdict, assess
 from artifact_store.history.scope import parse_scope
-from artifact_store.history.state import UNSETTLED_WINDOW
 from artifact_store.history.verdict import Condition
 from artifact_store.s3 import operations as op
 from tests.history.trainer import PREFIX, T0, Trainer
@@ -121,6 +120,23 @@ def test_an_adapter_whose_config_is_of_another_save_is_said() -> None:
         (
             f"adapter_model.safetensors was written at 1970-01-12T16:33:20Z, adapter_config.json was written at {AT}:40Z: "
             "a part that was replaced alone or a push that was cut off looks like this",
+        ),
+    )
+
+
+def test_the_flavors_of_an_mlflow_model_are_parts_that_may_be_replaced_alone() -> None:
+    s3 = MemoryS3()
+    described = b"flavors: {a: {data: one.keras}, b: {model_path: two.keras}}\n"
+    put(s3, "MLmodel", described, T0)
+    for path in ("one.keras", "two.keras"):
+        put(s3, path, BY_NAME["keras"].save(1)["model.keras"], T0 + 1)
+    assert (judged(s3).condition, judged(s3).warnings) == (Condition.WHOLE, ())
+    put(s3, "two.keras", BY_NAME["keras"].save(2)["model.keras"], T0 + 10_000)
+    assert (judged(s3).condition, judged(s3).warnings) == (
+        Condition.WHOLE,
+        (
+            f"two.keras was written at 1970-01-12T16:33:20Z, MLmodel and one.keras were written at {AT}:40Z: a part that "
+            "was replaced alone or a push that was cut off looks like this",
         ),
     )
 
@@ -240,6 +256,25 @@ def test_weights_that_were_not_checked_are_named() -> None:
     )
 
 
+def test_versions_that_may_not_be_looked_at_leave_open_which_save_they_are_of_and_no_more() -> None:
+    s3 = MemoryS3()
+    s3.buckets["bkt"].kms = True
+    files = hf_sharded(1, 2)
+    for number, (path, data) in enumerate(files.items()):
+        put(s3, path, data, T0 + number)
+    first = next(iter(files))
+    put(s3, first, hf_sharded(2, 2)[first], T0 + 10_000)
+    put(s3, first, files[first], T0 + 20_000)
+    assert judged(s3).whole, "its checksum tells that it is the first again"
+
+    def denied(operation: op.Operation) -> None:
+        if isinstance(operation, op.HeadObject):
+            raise op_error()
+
+    s3.before = denied
+    assert judged(s3).reasons[0].startswith("files of two saves: the one that began at 1970-01-12T19:20:00Z")
+
+
 def op_error() -> Exception:
     from artifact_store.errors import S3Error
 
@@ -284,10 +319,20 @@ def test_an_index_closes_uploads_of_its_own_save_only() -> None:
             s3.put_parts(PREFIX + path, [data[:50], data[50:]], began=T0 + 7_000)
     assert judged(s3, T0 + 10).whole
     assert judged(s3, T0 + 7_010).condition is Condition.UNCERTAIN
-    # Closed by an index that is written long after: another save's, or somebody's edit.
-    put(s3, index, files[index] + b" ", T0 + 7_000 + UNSETTLED_WINDOW + 5)
-    large = T0 + 7_000 + UNSETTLED_WINDOW - 1
-    assert judged(s3, large).condition is Condition.UNCERTAIN
+    put(s3, index, hf_sharded(2, 2)[index], T0 + 7_020)
+    assert judged(s3, T0 + 7_020).whole
+
+
+@pytest.mark.parametrize(("pause", "condition"), [(10, Condition.WHOLE), (1_000, Condition.UNCERTAIN)])
+def test_a_triton_config_closes_the_upload_of_its_save_and_one_edited_later_does_not(
+    pause: int, condition: Condition
+) -> None:
+    s3, files = MemoryS3(), BY_NAME["triton"].save(1)
+    for path in files:
+        if path != "config.pbtxt":
+            s3.put_parts(PREFIX + path, [files[path][:50], files[path][50:]], began=T0)
+    put(s3, "config.pbtxt", files["config.pbtxt"], T0 + pause)
+    assert judged(s3, T0 + 2_000).condition is condition
 
 
 def test_what_a_deduplicating_uploader_left_out_is_no_fault_where_the_index_came_last_and_is_new() -> None:
