@@ -78,6 +78,15 @@ class Evidence:
         return {name: {path: self.of[path] for path in files if path in self.of} for name, files in parts}
 
     @cached_property
+    def closed(self) -> dict[str, list[int]]:
+        """Folder -> the seconds at which something was written in it, in one request, that comes last in a save."""
+        found: dict[str, list[int]] = {}
+        for path in self.found.closing:
+            if path in self.then and not is_multipart(self.then[path]):
+                found.setdefault(path[: path.rfind("/") + 1], []).append(self.second(path))
+        return found
+
+    @cached_property
     def empty(self) -> list[str]:
         """Files that hold nothing and should. Layouts tell of empty files that they read."""
         unread = [path for path in (*self.found.indexes, *self.found.configs) if path not in self.read]
@@ -209,11 +218,8 @@ def _is_closed(evidence: Evidence, path: str) -> bool:
     save, began = evidence.save_of(path), evidence.second(path)
     if save is None:
         return False
-    return any(
-        began < evidence.second(closing) <= save.last and path.startswith(closing[: closing.rfind("/") + 1])
-        for closing in evidence.found.closing
-        if closing in evidence.then and not is_multipart(evidence.then[closing])
-    )
+    folders = [path[: end + 1] for end, sign in enumerate(path) if sign == "/"]
+    return any(began < second <= save.last for folder in ("", *folders) for second in evidence.closed.get(folder, ()))
 
 
 def _next_write(evidence: Evidence, path: str) -> int | None:

@@ -52,7 +52,11 @@ def test_a_set_speaks_of_files_that_are_there_once_each_and_of_missing_that_are_
             assert set(spoken) <= files.keys(), f"{layout.name} names a file that is not there"
             assert not {gone.path for gone in found.missing} & files.keys(), f"{layout.name} misses what is there"
             assert {gone.named_by for gone in found.missing} <= files.keys()
-            assert set(found.least) | found.may_be_empty <= set(found.members)
+            assert set(found.least) | found.may_be_empty | found.hashed <= set(found.members)
+            assert {path for part in found.parts.values() for path in part} <= {*found.members, *found.indexes}
+            assert set(found.configs) <= set(found.others)
+            assert found.unordered <= set(found.indexes)
+            assert set(found.targets) <= files.keys()
             assert found.prefix == prefix
             for text in (*found.problems, *found.warnings):
                 assert text.isprintable(), f"{layout.name} hands a terminal what moves its cursor"
