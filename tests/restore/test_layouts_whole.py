@@ -83,18 +83,21 @@ def instants(*saves: Files) -> list[int]:
 @every_kind
 def test_a_restore_to_any_second_of_three_saves_leaves_whole_models_of_one_save(kind: Kind, tmp_path: Path) -> None:
     saves = [kind.save(step) for step in (1, 2, 3)]
-    done = refused = 0
+    whole = nearest = 0
     for instant in instants(*saves[:2]):
-        for models in ("whole", "nearest"):
-            s3 = bucket(*(save.items() for save in saves))
-            if not restore(s3, tmp_path, instant, models):
-                refused += 1
-                continue
-            done += 1
-            assert broken(verdicts(s3, LATER)) == {}
-            assert list(faults(kind, there(s3), saves)) == []
-    assert done >= 6
-    assert refused <= 2 * (len(saves[0]) + len(saves[1]))
+        s3 = bucket(*(save.items() for save in saves))
+        if restore(s3, tmp_path, instant):
+            whole += 1
+        elif restore(s3, tmp_path, instant, "nearest"):
+            nearest += 1
+        else:
+            # Before the first save ended there is nothing whole to take.
+            assert instant < T0 + len(saves[0])
+            continue
+        assert broken(verdicts(s3, LATER)) == {}
+        assert list(faults(kind, there(s3), saves)) == []
+    assert whole >= 3
+    assert whole + nearest >= 3 + len(saves[1])
 
 
 @every_kind
