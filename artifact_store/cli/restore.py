@@ -439,6 +439,7 @@ def _told(found: Verification, remedy: str) -> None:
     unproved = len(found.unproved)
     compared = f", {found.compared:,} of them by content" if found.compared else ""
     headers = f", {number(found.headers, 'header')} of models read" if found.headers else ""
+    headers += f", {found.unread:,} of models known by listing alone" if found.unread else ""
     say(f"verified: {number(found.checked - unproved, 'key')} as the plan says{compared}{headers}", "green")
     if unproved:
         say(f"{number(unproved, 'key')} of the same size cannot be told without reading; verify --deep reads", "yellow")

@@ -193,6 +193,7 @@ def of_proof(found: Verification) -> dict[str, Any]:
         "checked": found.checked,
         "compared": found.compared,
         "headers": found.headers,
+        "unread": found.unread,
         "wrong": _pairs(found.wrong),
         "unproved": _pairs(found.unproved),
     }

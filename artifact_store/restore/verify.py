@@ -38,13 +38,15 @@ END: tuple[int, Step | None] = (0, None)
 class Verification:
     """checked: keys looked at. compared: keys of which checksums, bytes or the journal were asked. wrong: (key, what
     differs). unproved: (key, why), which may be right but can only be told from what is wrong by reading (deep).
-    headers: files of models that came back whose header or tail was read."""
+    headers: files of models that came back whose header or tail was read and is right. unread: others of them, of no
+    format that is known, or checked in part only."""
 
     checked: int
     compared: int
     wrong: tuple[tuple[str, str], ...]
     unproved: tuple[tuple[str, str], ...] = ()
     headers: int = 0
+    unread: int = 0
 
     @property
     def proved(self) -> bool:
@@ -136,8 +138,9 @@ def _verified(
     left = [found for found in unproved if not found.stands or written.get(found.check.number) != found.stands]
     headers = dict(read_back(s3, plan))
     wrong.extend((key, finding.problem) for key, finding in headers.items() if finding.problem)
+    read = sum(finding.proved for finding in headers.values())
     return Verification(
-        checked, compared, tuple(wrong), tuple((found.check.key, UNPROVED) for found in left), len(headers)
+        checked, compared, tuple(wrong), tuple((found.check.key, UNPROVED) for found in left), read, len(headers) - read
     )
 
 

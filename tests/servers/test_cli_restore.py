@@ -150,7 +150,7 @@ def test_json_is_one_object_that_tells_the_plan_the_outcome_and_the_proof(run, s
         "pending": 0,
         "thawing": 0,
         "uploads_left": 0,
-        "verification": {"checked": 4, "compared": 0, "headers": 0, "wrong": [], "unproved": []},
+        "verification": {"checked": 4, "compared": 0, "headers": 0, "unread": 0, "wrong": [], "unproved": []},
     }
 
 
@@ -441,7 +441,7 @@ def test_a_run_that_nohup_started_outlives_its_terminal(story):
 
 def test_an_interrupt_while_proving_says_that_all_is_written(story):
     with FaultProxy(story.server.endpoint) as proxy:
-        proxy.choose = lambda seen: Delay(30) if "versions=" in seen.target and wrote(proxy) else None
+        proxy.choose = lambda seen: Delay(30) if "list-type=2" in seen.target and wrote(proxy) else None
         arguments = ("restore", story.address, "--at", BEFORE, "--yes", "--endpoint-url", proxy.endpoint)
         code, err = interrupted(proxy, signal.SIGINT, *arguments)
     assert code == 130
@@ -516,14 +516,14 @@ def test_a_journal_that_can_no_longer_be_written_is_told_with_what_is_done(story
 
 def test_a_proof_that_cannot_be_made_does_not_hide_what_was_written(story):
     with FaultProxy(story.server.endpoint) as proxy:
-        proxy.choose = lambda seen: Status(403, "AccessDenied") if "versions=" in seen.target and wrote(proxy) else None
+        proxy.choose = lambda seen: Status(403, "AccessDenied") if "list-type=2" in seen.target and wrote(proxy) else None
         done = piped("restore", story.address, "--at", BEFORE, "--yes", "--json", "--endpoint-url", proxy.endpoint)
     assert done.code == 3
     record = json.loads(done.out)
     assert (record["written"], record["failed"]) == (3, [])
     assert "AccessDenied" in record["verification"]["error"]
     error = done.err.splitlines()[-1]
-    assert error.startswith("error: all is written, but not proved: ListObjectVersions ")
+    assert error.startswith("error: all is written, but not proved: ListObjectsV2 ")
     assert "; prove it with: artifact-store verify " in error
     assert model(story) == MODEL
 
