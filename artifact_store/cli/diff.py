@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections import Counter
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -62,47 +62,60 @@ def diff(
         return _tensors(address, at, other, target, exit_code=exit_code, as_json=as_json)
     if other is not None:
         raise UsageError("--and belongs to --tensors; diff without it compares T with now")
-    from artifact_store.cli.progress import counting
     from artifact_store.history.versioned import clock
-    from artifact_store.restore.plan import SAME_CONTENT
 
     scope, moment, options = parse_scope(address), parse_moment(at), selection.plan_options()
-    signs: Counter[str] = Counter()
-    looked: Counter[str] = Counter()
-    kept = rewritten = 0
     with target.connect() as s3, SpooledTemporaryFile(HELD, "w+", encoding="utf-8", errors="backslashreplace") as held:
         instant = moment.at(clock(s3, scope.bucket))
-        with counting("comparing") as on_progress:
-            for step in _steps(s3, scope, instant, options, on_progress, looked):
-                mark = sign(step)
-                kept += mark == "="
-                rewritten += step.reason in SAME_CONTENT
-                if mark == "=" and not DOUBTS.intersection(step.flags):
-                    continue
-                signs[mark] += 1
-                held.write((json.dumps(record(step)) if as_json else line(step)) + "\n")
-        if not looked["there"]:
-            raise Refused(f"nothing was ever written in {printable(str(scope))}; {SPELLING}")
-        if not looked["chosen"]:
-            chosen = f"none of {number(looked['there'], 'key')} in {printable(str(scope))}"
-            raise Refused(f"{chosen} is chosen; look at --include and --exclude, which are relative to the prefix")
+        counts = _compared(s3, scope, instant, options, held, as_json=as_json)
         held.seek(0)
         with on_stdout():
             shutil.copyfileobj(held, sys.stdout)
-    same = f"{number(kept, 'key')} as {'it was' if kept == 1 else 'they were'}"
-    where = f"{printable(str(scope))} to {show(instant)}"
+    different = _told(counts, f"{printable(str(scope))} to {show(instant)}")
+    return 1 if different and exit_code else 0
+
+
+def _compared(
+    s3: S3, scope: Scope, instant: float, options: PlanOptions, held: IO[str], *, as_json: bool
+) -> Counter[str]:
+    """Writes the lines; returns how many keys there are of each sign, and "kept" and "rewritten". Raises Refused where
+    nothing is to compare."""
+    from artifact_store.cli.progress import counting
+    from artifact_store.restore.plan import SAME_CONTENT
+
+    counts: Counter[str] = Counter()
+    looked: Counter[str] = Counter()
+    with counting("comparing") as on_progress:
+        for step in _steps(s3, scope, instant, options, on_progress, looked):
+            mark = sign(step)
+            counts["kept"] += mark == "="
+            counts["rewritten"] += step.reason in SAME_CONTENT
+            if mark == "=" and not DOUBTS.intersection(step.flags):
+                continue
+            counts[mark] += 1
+            held.write((json.dumps(record(step)) if as_json else line(step)) + "\n")
+    if not looked["there"]:
+        raise Refused(f"nothing was ever written in {printable(str(scope))}; {SPELLING}")
+    if not looked["chosen"]:
+        chosen = f"none of {number(looked['there'], 'key')} in {printable(str(scope))}"
+        raise Refused(f"{chosen} is chosen; look at --include and --exclude, which are relative to the prefix")
+    return counts
+
+
+def _told(counts: Counter[str], where: str) -> bool:
+    """Says what it comes to; returns whether anything would change."""
+    same = f"{number(counts['kept'], 'key')} as {'it was' if counts['kept'] == 1 else 'they were'}"
     words = (("~", "to change back"), ("+", "to bring back"), ("-", "to hide"))
-    changes = [f"{signs[mark]:,} {word}" for mark, word in words]
-    different = any(signs[mark] for mark, _ in words)
+    different = any(counts[mark] for mark, _ in words)
     if different:
-        say(f"a restore of {where}: {', '.join(changes)}; {same}")
+        say(f"a restore of {where}: {', '.join(f'{counts[mark]:,} {word}' for mark, word in words)}; {same}")
     else:
         say(f"no difference: a restore of {where} would change nothing ({same})")
-    if rewritten:
-        say(f"  {rewritten:,} {REWRITTEN}")
-    if signs["="]:
-        say(f"  {number(signs['='], 'key')} of them may not have been visible at T (see --settled)", "yellow")
-    return 1 if different and exit_code else 0
+    if counts["rewritten"]:
+        say(f"  {counts['rewritten']:,} {REWRITTEN}")
+    if counts["="]:
+        say(f"  {number(counts['='], 'key')} of them may not have been visible at T (see --settled)", "yellow")
+    return different
 
 
 def _tensors(address: str, at: str, other: str | None, target: opt.Target, *, exit_code: bool, as_json: bool) -> int:

@@ -49,10 +49,11 @@ class Wanted(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlannedModel:
-    """A model that a plan touches. prefix, name, layout, condition: as judged. instant: the one its files are
-    taken from. members, indexes, pointers: whole keys; what must be there before what. reasons: why it is not whole.
-    warnings: what its user should know, the files of other saves that stay beside it among it. instants: at which it
-    is whole, in words, where it is not. to_thaw: (key, version) of what must be thawed before it can be judged."""
+    """A model that a plan touches. prefix, name, layout, condition: as judged. instant: the one its files are taken
+    from. members (weights, and all else that nothing waits for), indexes, pointers: whole keys; what must be there
+    before what. reasons: why it is not whole. warnings: what its user should know, files of other saves that stay
+    beside it among it. instants: at which it is whole, in words. to_thaw: (key, version) of what must be thawed before
+    it can be judged."""
 
     prefix: str
     name: str

@@ -242,6 +242,19 @@ def test_where_nothing_is_to_do_what_stands_is_judged_without_listing_again(tmp_
     )
 
 
+def test_a_model_of_too_many_files_to_be_judged_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("artifact_store.history.models.FILES_A_FOLDER", 3)
+    model = Model(3)
+    model.save(1, T0)
+    model.save(2, T0 + 10_000)
+    model.s3.clock = LATER
+    made = plan(model.s3, tmp_path, T0 + 5000)
+    told = {one.prefix: one.condition for one in read_plan(made.path).header.models}
+    assert told[PREFIX] == "unjudged"
+    assert apply(model.s3, made, options=SMALL).complete
+    assert shown(model.s3) == saved(3, 1)
+
+
 def test_a_file_that_may_not_be_read_keeps_no_model_from_coming_back(tmp_path: Path) -> None:
     model = Model(3)
     model.save(1, T0)
