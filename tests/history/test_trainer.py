@@ -125,6 +125,26 @@ def test_a_save_that_something_small_closed_is_whole_at_once(name: str, history:
     assert {(verdict.condition, verdict.reasons) for verdict in trainer.verdicts(now)} == {(Condition.WHOLE, ())}
 
 
+@settings(deadline=None, max_examples=120)
+@given(
+    names,
+    st.lists(st.builds(Push, st.sampled_from([0, 1]), st.sampled_from([1, 7]), hows), min_size=1, max_size=3),
+    st.none() | st.integers(1, 4),
+    st.integers(0, 10_000),
+)
+def test_saves_that_share_a_second_are_told_from_each_other(
+    name: str, history: list[Push], cut: int | None, which: int
+) -> None:
+    """The next begins in the very second in which the last file of the one before was written."""
+    trainer, now = run(name, [Push(0), *history, Push(0, cut=cut)])
+    instants = seconds_worth_a_look(trainer, max(u.ended for u in trainer.uploads if u.step == 1), now)
+    instant = instants[which % len(instants)]
+    for verdict in trainer.verdicts(instant):
+        assert trainer.whole(instant, verdict.found.prefix) or not verdict.whole, verdict
+    for verdict in trainer.verdicts(now + LONG):
+        assert verdict.whole == trainer.whole(now, verdict.found.prefix), verdict
+
+
 @settings(deadline=None, max_examples=80)
 @given(names, st.lists(finished, max_size=2), st.integers(1, 4), pauses, st.data())
 def test_a_restored_model_stays_whole_while_older_versions_expire(
