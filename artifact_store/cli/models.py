@@ -54,7 +54,7 @@ def models(
         now = clock(s3, scope.bucket)
         instant = moment.at(now) if moment else now
         with counting("looking for models"):
-            for verdicts in survey(s3, scope, lambda folder: assess(scope.bucket, folder, instant), finder):
+            for verdicts in survey(s3, scope, lambda folder: assess(scope.bucket, folder, instant, now=now), finder):
                 found += verdicts
     found.sort(key=lambda verdict: (verdict.title, verdict.found.layout))
     for verdict in found:

@@ -208,10 +208,12 @@ def assess(
     *,
     settled: bool = False,
     chosen: Mapping[Identity, float] | None = None,
+    now: float = float("inf"),
 ) -> Job[list[Verdict]]:
     """The models in a folder at an instant. settled: as in `state.at`. chosen: models that are taken from another
-    instant. Raises S3Error."""
-    look = _Look(bucket, candidate, settled)
+    instant. now: when the listing began, where that is known: uploads that it shows had ended by then. Raises
+    S3Error."""
+    look = _Look(bucket, candidate, settled, now)
     verdicts = []
     for found in (yield from look.sets(instant)):
         when = (chosen or {}).get(identity(found), instant)
@@ -296,8 +298,8 @@ def survey(s3: Server, scope: Scope, work: Callable[[Candidate], Job[R]], finder
 class _Look:
     """One folder, looked at as often as needed; small files are read once a version."""
 
-    def __init__(self, bucket: str, candidate: Candidate, settled: bool) -> None:
-        self.bucket, self.candidate, self.settled = bucket, candidate, settled
+    def __init__(self, bucket: str, candidate: Candidate, settled: bool, now: float = float("inf")) -> None:
+        self.bucket, self.candidate, self.settled, self.now = bucket, candidate, settled, now
         self._contents: dict[tuple[str, str], bytes | None] = {}
         self._then: dict[float, dict[str, Entry]] = {}
         self._findings: dict[tuple[str, str], Finding] = {}
@@ -415,6 +417,7 @@ class _Look:
             findings,
             read={path for path, entry in mine.items() if (entry.key, entry.version_id) in self._asked},
             denied={path for path, entry in mine.items() if (entry.key, entry.version_id) in self._denied},
+            ended=instant >= self.now,
         )
         condition, reasons = judge(evidence)
         frozen = any(reason.endswith(THAW) for reason in reasons)

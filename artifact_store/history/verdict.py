@@ -50,7 +50,8 @@ class Evidence:
     """All that a verdict is built on. then: path -> the version that stood at the instant, of every file of the set.
     histories: path -> its entries, newest first, of the same. saves: of what it cannot do without, oldest first. of:
     which saves the files of its parts are of. findings: path -> what the header of the version that stood says. read:
-    files that its layout has read. denied: files that may not be read, or were gone when asked for."""
+    files that its layout has read. denied: files that may not be read, or were gone when asked for. ended: every upload
+    that is listed had ended at the instant."""
 
     found: ModelSet
     instant: float
@@ -61,6 +62,7 @@ class Evidence:
     findings: Mapping[str, Finding]
     read: Collection[str] = frozenset()
     denied: Collection[str] = frozenset()
+    ended: bool = False
 
     def second(self, path: str) -> int:
         """When the version that stood was written."""
@@ -197,6 +199,8 @@ def _split(evidence: Evidence) -> Iterator[str]:
 
 
 def _unsure(evidence: Evidence) -> Iterator[str]:
+    if evidence.ended:
+        return
     found, then = evidence.found, evidence.then
     open_ = [
         path

@@ -297,3 +297,14 @@ def test_a_pointer_to_what_was_deleted_is_broken_and_what_it_does_not_name_is_no
     assert pointer.condition is Condition.INCOMPLETE
     assert all(verdict.whole for verdict in others)
     assert bool(others) is (first.keys() != second.keys())
+
+
+@pytest.mark.parametrize(
+    ("instant", "condition"),
+    [(NOW, Condition.WHOLE), (NOW + 5, Condition.WHOLE), (NOW - 1, Condition.UNCERTAIN)],
+)
+def test_an_upload_that_is_listed_now_has_ended_and_before_nobody_knows(instant: int, condition: Condition) -> None:
+    s3, data = MemoryS3(), made.safetensors("w", 1)
+    s3.put_parts("m/model.safetensors", [data[:50], data[50:]], began=NOW - 60)
+    jobs = survey(s3, parse_scope("s3://bkt"), lambda candidate: assess("bkt", candidate, instant, now=NOW))
+    assert [verdict.condition for found in jobs for verdict in found] == [condition]
