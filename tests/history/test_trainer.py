@@ -93,7 +93,7 @@ def seconds_worth_a_look(trainer: Trainer, since: int, now: int) -> list[int]:
     return sorted(second for second in near | {now + UNSETTLED_WINDOW, now + LONG} if second >= since)
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=120)
 @given(names, st.lists(pushes, min_size=1, max_size=3), st.integers(0, 10_000))
 def test_what_is_called_whole_was_whole(name: str, history: list[Push], which: int) -> None:
     trainer, now = run(name, [Push(0, history[0].seconds), *history])
@@ -110,7 +110,7 @@ def test_what_is_called_whole_was_whole(name: str, history: list[Push], which: i
             assert other is None or trainer.whole(other, verdict.found.prefix), (verdict, other)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=60)
 @given(names, st.lists(finished, min_size=1, max_size=3))
 def test_saves_that_were_finished_are_whole_once_their_uploads_must_have_ended(name: str, history: list[Push]) -> None:
     trainer, now = run(name, history)
@@ -125,7 +125,7 @@ def test_a_save_that_something_small_closed_is_whole_at_once(name: str, history:
     assert {(verdict.condition, verdict.reasons) for verdict in trainer.verdicts(now)} == {(Condition.WHOLE, ())}
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=40)
 @given(
     names,
     st.lists(st.builds(Push, st.sampled_from([0, 1]), st.sampled_from([1, 7]), hows), min_size=1, max_size=3),
@@ -145,7 +145,7 @@ def test_saves_that_share_a_second_are_told_from_each_other(
         assert verdict.whole == trainer.whole(now, verdict.found.prefix), verdict
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=60)
 @given(names, st.lists(finished, max_size=2), st.integers(1, 4), pauses, st.data())
 def test_a_restored_model_stays_whole_while_older_versions_expire(
     name: str, history: list[Push], cut: int, pause: int, data: st.DataObject
