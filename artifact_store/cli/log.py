@@ -59,7 +59,6 @@ def log(
     from artifact_store.cli.models import timeline
     from artifact_store.cli.progress import counting
     from artifact_store.history import changes
-    from artifact_store.history.bursts import bursts
     from artifact_store.history.versioned import clock
 
     scope = parse_scope(address)
@@ -81,10 +80,17 @@ def log(
     if as_json:
         for change in few:
             emit(record(change))
-        return
-    if not seconds:
+    elif seconds:
+        _draw(few, seconds, target, address)
+    else:
         say(f"nothing happened in {printable(str(scope))} in that time", "yellow")
-        return
+
+
+def _draw(few: Sequence[Change], seconds: Sequence[Tally], target: opt.Target, address: str) -> None:
+    """few: all changes where they are no more than EVENTS, else one more than that."""
+    from artifact_store.history import changes
+    from artifact_store.history.bursts import bursts
+
     if len(few) <= EVENTS:
         for change in changes.in_order(few):
             tell(line(change))
