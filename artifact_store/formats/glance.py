@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from artifact_store.formats import check
+from artifact_store.formats.checks import check
 from artifact_store.formats.finding import Check, Finding
 from artifact_store.formats.source import Fault, Source
 from artifact_store.formats.text import JSON, check_ends

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from artifact_store.errors import Refused
-from artifact_store.formats import check
+from artifact_store.formats.checks import check
 from artifact_store.formats.finding import Finding, Tensor
 from artifact_store.formats.tensors import TensorDiff, tensor_diff
 from artifact_store.history.instant import show

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artifact_store.errors import Refused, UsageError
-from artifact_store.formats import check
 from artifact_store.history.instant import show
 from artifact_store.history.listing import History
 from artifact_store.history.models import together
@@ -99,6 +98,8 @@ def _locked(bucket: str, entry: Entry) -> Job[LockedFile]:
     checksum = next((f"{name}:{value}" for name, value in sorted(head.checksums.items())), "")
     header = ""
     if entry.size:
+        from artifact_store.formats.checks import check
+
         (finding,) = yield from together(bucket, [entry], [check(entry.key, entry.size)])
         header = finding.digest
     return LockedFile(entry.key, entry.version_id, entry.size, entry.etag, checksum, header)

@@ -532,7 +532,7 @@ class _Look:
     def _checked(self, found: ModelSet, mine: Mapping[str, Entry]) -> Job[dict[str, Finding]]:
         """What the headers of members say, and whether the small files beside them are what their names say. Archived
         files are left out: they cannot be read."""
-        from artifact_store.formats import check
+        from artifact_store.formats.checks import check
         from artifact_store.formats.glance import glance
 
         beside = [path for path in (*found.configs, *found.indexes) if not self._was_asked(mine.get(path))]

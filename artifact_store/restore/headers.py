@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from itertools import chain
 
 from artifact_store.errors import S3Error
-from artifact_store.formats import check
 from artifact_store.formats.finding import Finding
 from artifact_store.history.models import together
 from artifact_store.restore.destination import ToBucket, ToFolder
@@ -48,6 +47,8 @@ def read_back(s3: Server, plan: Plan) -> Iterator[tuple[str, Finding]]:
 
 def _header(bucket: str, key: str, version: str, size: int) -> Job[Finding]:
     try:
+        from artifact_store.formats.checks import check
+
         (finding,) = yield from together(bucket, [Entry(key, version, 0.0, True, size=size)], [check(key, size)])
     except S3Error as error:
         # The listing tells what is missing, and who may write a file may be kept from reading it.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from artifact_store.formats import Finding, Range, check
+from artifact_store.formats.checks import check
+from artifact_store.formats.finding import Finding, Range
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artifact_store.formats import Finding, Range, Tensor, check, tensor_diff
+from artifact_store.formats.checks import check
+from artifact_store.formats.finding import Finding, Range, Tensor
 from artifact_store.formats.gzip_ import LEAST
+from artifact_store.formats.tensors import tensor_diff
 from tests.formats.asking import ask, look, problem
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21465c06ff8a8b2b1c0f\nsize 4976698672\n"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artifact_store.formats import Tensor
+from artifact_store.formats.finding import Tensor
 from artifact_store.formats.gguf import LATER, MAX_PAIRS, MAX_TENSORS, STEP, TYPES
 from tests.formats.asking import ask, look, problem
 

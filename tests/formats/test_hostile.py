@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artifact_store.formats import _ENDINGS, _NAMES, SMALL, Check, Finding, check
+from artifact_store.formats.checks import _ENDINGS, _NAMES, SMALL, check
+from artifact_store.formats.finding import Check, Finding
 from artifact_store.formats.protobuf import SKIPS
 from artifact_store.formats.source import HEAD, LIMIT
 from tests import model_files as made

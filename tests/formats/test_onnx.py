@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
-from artifact_store.formats import Tensor
+from artifact_store.formats.finding import Tensor
 from artifact_store.formats.onnx import MESSAGES, TYPES, WHOLE, External, external
 from artifact_store.formats.protobuf import SKIPS
 from artifact_store.formats.source import Fault

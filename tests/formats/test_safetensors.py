@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from artifact_store.formats import Tensor
+from artifact_store.formats.finding import Tensor
 from artifact_store.formats.safetensors import BITS, MAX_HEADER, MAX_VALUES
 from tests.formats.asking import ask, look, problem
 
