@@ -12,8 +12,6 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import yaml
-
 from artifact_store.history.sets import SMALL, THAW, File, Folder, Missing, ModelSet, R, Reading
 
 MEMBERS = 10_000
@@ -77,6 +75,8 @@ def read_yaml(folder: Folder, path: str) -> Reading[dict[str, Any]]:
     content = yield from read(folder, path, YAML_BYTES)
     if not content.strip():
         raise Fault(f"{shown(path)} is empty")
+    import yaml
+
     try:
         # Builds strings, lists and dicts alone: no tags, no merge keys that multiply, no numbers of a million digits.
         value = yaml.load(content, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 - text only

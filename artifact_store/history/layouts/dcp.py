@@ -15,6 +15,7 @@ from typing import Final
 from artifact_store.formats.plain_pickle import PickleRefused, Record, read
 from artifact_store.history.layouts.content import Fault, direct_names, inner_path, read_object, shown
 from artifact_store.history.layouts.content import read as read_file
+from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.layouts.naming import MOST_NUMBERS, gaps, listed, told
 from artifact_store.history.sets import SMALL, Folder, Layout, Missing, ModelSet, Reading
 
@@ -76,7 +77,7 @@ class Map:
 
 def in_lightning_folder(folder: Folder) -> bool:
     """A folder named like a file, `epoch=3.ckpt/`, that holds a sharded checkpoint: its last file may be absent yet."""
-    return folder.prefix.endswith(".ckpt/") and marks(folder)
+    return folder.prefix.endswith(".ckpt/") and MARKS["dcp"](folder)
 
 
 def in_megatron_folder(folder: Folder) -> Reading[bool]:
@@ -165,10 +166,6 @@ def _places(content: bytes, name: str) -> Iterator[tuple[str, int]]:
         yield path, offset + length
 
 
-def marks(folder: Folder) -> bool:
-    return any(name.endswith((METADATA, ".distcp")) for name in folder.names)
-
-
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     if META in folder.names or in_lightning_folder(folder):
         return []
@@ -193,4 +190,4 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     ]
 
 
-LAYOUT: Final = Layout("dcp", marks, _recognise)
+LAYOUT: Final = Layout("dcp", MARKS["dcp"], _recognise)

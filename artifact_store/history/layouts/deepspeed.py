@@ -21,6 +21,7 @@ from artifact_store.history.layouts.content import (
     read_text,
     shown,
 )
+from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.layouts.naming import MOST_NUMBERS, told
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
@@ -45,10 +46,6 @@ _KINDS: Final = tuple(
 
 Kinds: TypeAlias = dict[str, dict[tuple[int, ...], str]]
 """Name with "#" for numbers -> numbers -> name."""
-
-
-def _marks(folder: Folder) -> bool:
-    return any(name in POINTERS or name.endswith(_STATES) for name in folder.names)
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
@@ -173,4 +170,4 @@ def _uneven(folder: Folder, kinds: Kinds) -> list[str]:
     return warnings
 
 
-LAYOUT: Final = Layout("deepspeed", _marks, _recognise)
+LAYOUT: Final = Layout("deepspeed", MARKS["deepspeed"], _recognise)

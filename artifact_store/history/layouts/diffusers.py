@@ -22,6 +22,7 @@ from artifact_store.history.layouts.content import (
     read_object,
     shown,
 )
+from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.layouts.transformers import FAMILIES as TRANSFORMERS
 from artifact_store.history.layouts.transformers import companions
 from artifact_store.history.layouts.weights import Family, weight_sets
@@ -89,12 +90,6 @@ class Parts:
 
 def _within(name: str, paths: tuple[str, ...]) -> Iterator[str]:
     return (f"{name}/{path}" for path in paths)
-
-
-def _marks(folder: Folder) -> bool:
-    if INDEX in folder.names or LORA in folder.names:
-        return True
-    return any(name.startswith(("diffusion_pytorch_model", "diffusion_flax_model")) for name in folder.names)
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
@@ -181,4 +176,4 @@ def _weights(inner: Folder, name: str, library: str, parts: Parts) -> Reading[No
             parts.missing.append(Missing(f"{name}/{usual}", INDEX))
 
 
-LAYOUT = Layout("diffusers", _marks, _recognise)
+LAYOUT = Layout("diffusers", MARKS["diffusers"], _recognise)

@@ -12,6 +12,7 @@ import re
 from typing import Any, Final
 
 from artifact_store.history.layouts.content import Fault, kind, read, reason, shown
+from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.layouts.naming import listed, told
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
@@ -19,16 +20,9 @@ TREE: Final = ".dir"
 MOST_TREES: Final = 10_000
 MOST_FILES: Final = 250_000
 """Files of one tree; 16 MiB of the shortest entries would be half as many again."""
-_START: Final = re.compile(r"[0-9a-f]{2}")
 _TREE: Final = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}\.dir")
 _HASH: Final = re.compile(r"[0-9a-f]{32}")
 _EMPTY: Final = "d4/1d8cd98f00b204e9800998ecf8427e"
-
-
-def _marks(folder: Folder) -> bool:
-    # Folders called d0, d1, … are common; objects spread evenly over all 256 starts.
-    starts = sum(1 for name in folder.folders if len(name) == 2 and _START.fullmatch(name))
-    return starts > 0 and 2 * starts >= len(folder.folders)
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
@@ -104,4 +98,4 @@ def _children(content: bytes, path: str) -> list[str]:
     return list(found)
 
 
-LAYOUT: Final = Layout("dvc", _marks, _recognise)
+LAYOUT: Final = Layout("dvc", MARKS["dvc"], _recognise)

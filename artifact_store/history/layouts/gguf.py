@@ -9,16 +9,13 @@ from __future__ import annotations
 import re
 
 from artifact_store.history.layouts.content import direct_names
+from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.layouts.weights import uncounted
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
 PIECE = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf", re.DOTALL)
 SIDECAR = re.compile(r"(?:mmproj|mtp)[-.].*", re.DOTALL)
 """Projectors and draft heads: they belong to the models beside them, and are models where there is none."""
-
-
-def _marks(folder: Folder) -> bool:
-    return any(name.endswith(".gguf") for name in folder.names)
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
@@ -61,4 +58,4 @@ def _split(folder: Folder, stem: str, count: int, numbers: dict[int, str], other
     )
 
 
-LAYOUT = Layout("gguf", _marks, _recognise)
+LAYOUT = Layout("gguf", MARKS["gguf"], _recognise)

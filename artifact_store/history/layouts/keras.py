@@ -10,6 +10,7 @@ import re
 
 from artifact_store.history.layouts.configs import loaded
 from artifact_store.history.layouts.content import Fault, direct_names, files_at, read_object
+from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.layouts.weights import invert
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
@@ -21,10 +22,6 @@ WEIGHTS = ".weights.h5"
 INDEX = ".weights.json"
 BESIDE = ("config.json", "metadata.json", "task.json", "preprocessor.json", "tokenizer.json")
 """An unpacked `.keras` archive, or a KerasHub preset, lies around its model.weights.h5."""
-
-
-def _marks(folder: Folder) -> bool:
-    return any(name.endswith((".keras", ".h5", ".hdf5", INDEX)) for name in folder.names)
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
@@ -85,4 +82,4 @@ def _beside(folder: Folder) -> tuple[str, ...]:
     return (*(name for name in BESIDE if name in folder.files), *files_at(folder, "assets"))
 
 
-LAYOUT = Layout("keras", _marks, _recognise)
+LAYOUT = Layout("keras", MARKS["keras"], _recognise)

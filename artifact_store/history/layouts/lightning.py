@@ -11,14 +11,11 @@ from typing import Final
 from artifact_store.history.layouts import dcp
 from artifact_store.history.layouts.content import direct_names
 from artifact_store.history.layouts.dcp import META
+from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.layouts.naming import listed
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
 _LAST: Final = re.compile(r"last(-v[0-9]{1,9})?\.ckpt")
-
-
-def _marks(folder: Folder) -> bool:
-    return META in folder.names or any(name.endswith((".ckpt", dcp.METADATA, ".distcp")) for name in folder.names)
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
@@ -65,4 +62,4 @@ def _sharded(folder: Folder) -> Reading[list[ModelSet]]:
     ]
 
 
-LAYOUT: Final = Layout("lightning", _marks, _recognise)
+LAYOUT: Final = Layout("lightning", MARKS["lightning"], _recognise)

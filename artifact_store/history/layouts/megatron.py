@@ -25,20 +25,12 @@ from artifact_store.history.layouts.content import (
     shown,
 )
 from artifact_store.history.layouts.dcp import CLOSING, COMMON
+from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.layouts.naming import MOST_NUMBERS, listed, told
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
 TRACKER: Final = "latest_checkpointed_iteration.txt"
 _RANK: Final = re.compile(r"mp_rank_([0-9]{2,5})(?:_([0-9]{3,5}))?(?:_([0-9]{3,5}))?")
-
-
-def _marks(folder: Folder) -> bool:
-    return (
-        TRACKER in folder.names
-        or CLOSING in folder.names
-        or COMMON in folder.names
-        or any(name.startswith("mp_rank_") for name in folder.folders)
-    )
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
@@ -172,4 +164,4 @@ def _distributed(folder: Folder) -> Reading[ModelSet]:
     )
 
 
-LAYOUT: Final = Layout("megatron", _marks, _recognise)
+LAYOUT: Final = Layout("megatron", MARKS["megatron"], _recognise)

@@ -24,6 +24,7 @@ from artifact_store.history.layouts.content import (
     rightly_empty,
     shown,
 )
+from artifact_store.history.layouts.marks import MARKS, registered_model
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
 MODEL = "MLmodel"
@@ -51,25 +52,13 @@ ALIASES = 1_000
 """Aliases of one registered model that are read."""
 
 
-def _marks(folder: Folder) -> bool:
-    if MODEL in folder.names:
-        return True
-    if "artifacts" in folder.folders and RUN.fullmatch(folder.prefix):
-        return True
-    return _is_registered(folder)
-
-
-def _is_registered(folder: Folder) -> bool:
-    return "aliases" in folder.folders and any(VERSION.fullmatch(name) for name in folder.folders)
-
-
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     if MODEL in folder.files:
         model = yield from _model(folder)
         return [model]
     if "artifacts" in folder.folders and RUN.fullmatch(folder.prefix):
         return _run(folder)
-    if not _is_registered(folder):
+    if not registered_model(folder):
         return []
     registered = yield from _registered(folder)
     return [registered]
@@ -241,4 +230,4 @@ def _registered(folder: Folder) -> Reading[ModelSet]:
     )
 
 
-LAYOUT = Layout("mlflow", _marks, _recognise)
+LAYOUT = Layout("mlflow", MARKS["mlflow"], _recognise)

@@ -13,6 +13,7 @@ import re
 from artifact_store.formats.onnx import external
 from artifact_store.formats.source import Fault as FormatFault
 from artifact_store.history.layouts.content import MEMBERS, Fault, direct_names, inner_path, read, shown
+from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.sets import SMALL, Folder, Layout, Missing, ModelSet, Reading
 
 DATA = re.compile(r"(.+\.onnx)[._]data(?:_\d+)?|(.+)\.data", re.DOTALL)
@@ -20,10 +21,6 @@ DATA = re.compile(r"(.+\.onnx)[._]data(?:_\d+)?|(.+)\.data", re.DOTALL)
 
 GRAPHS = 100
 """Graphs of one folder that are read; an export with all its quantisations has about twenty."""
-
-
-def _marks(folder: Folder) -> bool:
-    return any(name.endswith(".onnx") for name in folder.names)
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
@@ -97,4 +94,4 @@ def _unread(folder: Folder, name: str, data: list[str]) -> ModelSet:
     )
 
 
-LAYOUT = Layout("onnx", _marks, _recognise)
+LAYOUT = Layout("onnx", MARKS["onnx"], _recognise)

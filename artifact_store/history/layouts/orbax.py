@@ -22,6 +22,7 @@ from artifact_store.history.layouts.content import (
     rightly_empty,
     shown,
 )
+from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.layouts.naming import gaps, listed, told
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
@@ -49,14 +50,8 @@ class _Parts:
     """What each save writes anew: not what is the same for all arrays of these names and shapes."""
 
 
-def _marks(folder: Folder) -> bool:
-    if not folder.names.isdisjoint((MARK, STEP, ITEM)):
-        return True
-    return MANIFEST in folder.names and any(name.startswith("ocdbt.process_") for name in folder.folders)
-
-
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
-    if not _marks(folder):
+    if not MARKS["orbax"](folder):
         return []
     parts = _Parts()
     if UNFINISHED in folder.prefix:
@@ -211,4 +206,4 @@ def _step(folder: Folder, parts: _Parts) -> Reading[dict[str, Any]]:
         return {}
 
 
-LAYOUT: Final = Layout("orbax", _marks, _recognise)
+LAYOUT: Final = Layout("orbax", MARKS["orbax"], _recognise)

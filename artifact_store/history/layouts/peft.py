@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from artifact_store.history.layouts.configs import loaded
 from artifact_store.history.layouts.content import Fault, kind, read_object, shown
+from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.layouts.transformers import companions
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 """In the order in which PEFT looks for them."""
-
-
-def _marks(folder: Folder) -> bool:
-    return not folder.names.isdisjoint((CONFIG, *WEIGHTS))
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
@@ -60,4 +57,4 @@ def _base(name: object) -> list[str]:
     return [f"needs its base model {shown(name)}, which is no part of it"]
 
 
-LAYOUT = Layout("peft", _marks, _recognise)
+LAYOUT = Layout("peft", MARKS["peft"], _recognise)

@@ -5,15 +5,12 @@ What a job writes uncompressed is a folder of some other layout. The registry ke
 
 from __future__ import annotations
 
+from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.sets import Folder, Layout, ModelSet, Reading
 
 ARCHIVE = "model.tar.gz"
 OUTPUT = "output.tar.gz"
 """What the training job wrote beside its model."""
-
-
-def _marks(folder: Folder) -> bool:
-    return ARCHIVE in folder.names
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
@@ -24,4 +21,4 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     return [ModelSet(layout="sagemaker", prefix=folder.prefix, members=(ARCHIVE,), others=others)]
 
 
-LAYOUT = Layout("sagemaker", _marks, _recognise)
+LAYOUT = Layout("sagemaker", MARKS["sagemaker"], _recognise)

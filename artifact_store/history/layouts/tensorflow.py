@@ -15,6 +15,7 @@ from typing import Final
 from artifact_store.formats import tensor_bundle
 from artifact_store.formats.tensor_bundle import BundleRefused
 from artifact_store.history.layouts.content import Fault, direct_names, inner_path, is_marker, pointer_set, read, shown
+from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.layouts.naming import MOST_LISTED, listed, told
 from artifact_store.history.sets import SMALL, Folder, Layout, Missing, ModelSet, Reading
 
@@ -48,12 +49,6 @@ class _Bundle:
     def bound(self) -> tuple[str, ...]:
         """What one save wrote: the index holds checksums of the data."""
         return (*self.members, *self.index)
-
-
-def _marks(folder: Folder) -> bool:
-    return "variables" in folder.folders or any(
-        name.endswith(_INDEX) or ".data-" in name or name == POINTER or name in GRAPHS for name in folder.names
-    )
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
@@ -240,4 +235,4 @@ def _files_of(folder: Folder, stem: str) -> list[str]:
     return sorted({stem, stem + _INDEX} & folder.files.keys() | {*data})
 
 
-LAYOUT: Final = Layout("tensorflow", _marks, _recognise)
+LAYOUT: Final = Layout("tensorflow", MARKS["tensorflow"], _recognise)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from artifact_store.history.layouts.content import direct_names
+from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.layouts.weights import Family, weight_sets
 from artifact_store.history.sets import Folder, Layout, ModelSet, Reading
 
@@ -53,12 +54,6 @@ def companions(folder: Folder) -> tuple[str, ...]:
     return tuple(name for name in direct_names(folder) if COMPANIONS.fullmatch(name))
 
 
-def _marks(folder: Folder) -> bool:
-    starts = tuple(f"{family.stem}{sign}" for family in FAMILIES for sign in ".-")
-    ends = (".json", *(f".{family.suffix}" for family in FAMILIES))
-    return any(name.startswith(starts) and name.endswith(ends) for name in folder.names)
-
-
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     sets = yield from weight_sets(folder, "transformers", FAMILIES, companions(folder))
     plain = {found.name for found in sets}
@@ -75,4 +70,4 @@ def _notes(folder: Folder, found: ModelSet, names: set[str]) -> list[str]:
     return notes
 
 
-LAYOUT = Layout("transformers", _marks, _recognise)
+LAYOUT = Layout("transformers", MARKS["transformers"], _recognise)

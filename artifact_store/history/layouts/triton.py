@@ -22,6 +22,7 @@ from artifact_store.history.layouts.content import (
     rightly_empty,
     shown,
 )
+from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
 CONFIG = "config.pbtxt"
@@ -64,10 +65,6 @@ class Config:
 
 def _versions(folder: Folder) -> list[str]:
     return sorted((name for name in folder.folders if VERSION.fullmatch(name)), key=int)
-
-
-def _marks(folder: Folder) -> bool:
-    return CONFIG in folder.names
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
@@ -152,4 +149,4 @@ def _nothing(config: Config, version: str, members: list[str]) -> tuple[str, ...
     return (f"the version {version} holds no file",)
 
 
-LAYOUT = Layout("triton", _marks, _recognise)
+LAYOUT = Layout("triton", MARKS["triton"], _recognise)
