@@ -58,6 +58,16 @@ def test_nothing_slow_is_imported_before_it_is_needed(module: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_layouts_and_formats_are_loaded_only_for_folders_that_hold_such_models() -> None:
+    asked = (
+        "import sys, artifact_store.restore.planner, artifact_store.restore.apply, artifact_store.restore.verify; "
+        "print(sorted(name for name in sys.modules if name == 'yaml' or name.startswith(('artifact_store.formats.', "
+        "'artifact_store.history.layouts.'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['artifact_store.formats.finding', 'artifact_store.history.layouts.marks']"
+
+
 def test_the_restore_needs_no_pulumi() -> None:
     """The package installs without pulumi and moto; only the store and the embedded AWS may import them."""
     importing = re.compile(r"^\s*(?:from|import) (?:pulumi|moto)\b", re.MULTILINE)
