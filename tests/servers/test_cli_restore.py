@@ -516,7 +516,9 @@ def test_a_journal_that_can_no_longer_be_written_is_told_with_what_is_done(story
 
 def test_a_proof_that_cannot_be_made_does_not_hide_what_was_written(story):
     with FaultProxy(story.server.endpoint) as proxy:
-        proxy.choose = lambda seen: Status(403, "AccessDenied") if "list-type=2" in seen.target and wrote(proxy) else None
+        proxy.choose = lambda seen: (
+            Status(403, "AccessDenied") if "list-type=2" in seen.target and wrote(proxy) else None
+        )
         done = piped("restore", story.address, "--at", BEFORE, "--yes", "--json", "--endpoint-url", proxy.endpoint)
     assert done.code == 3
     record = json.loads(done.out)
