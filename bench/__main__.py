@@ -6,6 +6,7 @@ Exits 1 where a result is wrong. A missed target is printed as such and is no er
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import platform
 import sys
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench import client, planning, restore, startup
 from bench.table import Row, as_json, as_markdown, show
@@ -36,6 +38,7 @@ class Sizes:
     install: bool
 
 
+PACKAGE = Path(__file__).parent.parent / "artifact_store"
 WIDTH = 150
 """Columns where stdout is no terminal."""
 
@@ -90,7 +93,9 @@ def main() -> int:
 
 
 def isolate(folder: str) -> None:
-    """Nothing of the user's own AWS or rclone set-up is looked at, and plans go into `folder`."""
+    """Nothing of the user's own AWS or rclone set-up is looked at, and plans go into `folder`. The package is compiled, as
+    it is where it was installed."""
+    compileall.compile_dir(PACKAGE, quiet=1)
     for name in list(os.environ):
         if name.startswith(("AWS_", "RCLONE_")):
             del os.environ[name]
