@@ -93,8 +93,8 @@ def main() -> int:
 
 
 def isolate(folder: str) -> None:
-    """Nothing of the user's own AWS or rclone set-up is looked at, and plans go into `folder`. The package is compiled, as
-    it is where it was installed."""
+    """Nothing of the user's own AWS or rclone set-up is looked at, and plans go into `folder`. The package is compiled,
+    as it is where it was installed."""
     compileall.compile_dir(PACKAGE, quiet=1)
     for name in list(os.environ):
         if name.startswith(("AWS_", "RCLONE_")):

@@ -45,8 +45,10 @@ def lock(
     scope, moment = parse_scope(address), parse_moment(at)
     check_file(out, force=force, as_json=as_json)
     with target.connect() as s3:
-        instant = moment.at(clock(s3, scope.bucket))
-        verdicts = [v for found in survey(s3, scope, lambda f: assess(scope.bucket, f, instant)) for v in found]
+        now = clock(s3, scope.bucket)
+        instant = moment.at(now)
+        found = survey(s3, scope, lambda folder: assess(scope.bucket, folder, instant, now=now))
+        verdicts = [verdict for some in found for verdict in some]
         broken = [verdict for verdict in verdicts if not verdict.whole]
         if broken and not as_is:
             raise NotWhole(broken, scope, instant, LOCK)

@@ -132,7 +132,8 @@ def restore(
         if dry_run:
             if as_json:
                 emit(summary.of_plan(made))
-            say(f"dry run, nothing was written; carry it out with: {target.command('apply', made.path)}")
+            again = target.command("apply", made.path, *(["--thaw"] if made.archived else []))
+            say(f"dry run, nothing was written; carry it out with: {again}")
             return 0
         if thaw and not made.archived:
             made.path.unlink()

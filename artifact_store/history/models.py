@@ -215,7 +215,8 @@ def assess(
     S3Error."""
     look = _Look(bucket, candidate, settled, now)
     verdicts = []
-    for found in (yield from look.sets(instant)):
+    known = yield from look.sets(instant)
+    for found in (*known, *(yield from look.coming(instant, known))):
         when = (chosen or {}).get(identity(found), instant)
         there = found if when == instant else (yield from look.set_at(found, when))
         if there is None:
@@ -223,7 +224,7 @@ def assess(
         verdict = yield from look.judged(there, when)
         if not verdict.whole:
             verdict = yield from look.with_instants(verdict, when)
-        verdicts.append(_of_selection(verdict, candidate))
+        verdicts.append(verdict)
     return verdicts
 
 
@@ -233,20 +234,6 @@ Identity = tuple[str, str, str]
 
 def identity(found: ModelSet) -> Identity:
     return found.layout, found.prefix, found.name
-
-
-def _of_selection(verdict: Verdict, candidate: Candidate) -> Verdict:
-    """A whole model of which only some members are selected would come back as one of two saves, and a pointer without
-    what it names would dangle."""
-    found = verdict.found
-    core = {*found.members, *found.indexes}
-    if left_out := sorted(core & candidate.left_out) if core & candidate.written else []:
-        reason = f"{some(left_out)} would be left out, and the model would be of two saves"
-    elif left_out := sorted({*found.targets} & candidate.left_out) if {*found.pointers} & candidate.written else []:
-        reason = f"{some(left_out)} would be left out, and {some(found.pointers)} would name what is not there"
-    else:
-        return verdict
-    return replace(verdict, condition=Condition.INCOMPLETE, reasons=(*verdict.reasons, reason))
 
 
 def timeline(
@@ -348,12 +335,39 @@ class _Look:
         save that is under way those to come are known from what came. Else the set itself."""
         if found.indexes or not found.parts:
             return found
+        return (yield from self._every()).get(identity(found), found)
+
+    def coming(self, instant: float, known: Sequence[ModelSet]) -> Job[list[ModelSet]]:
+        """The models whose first save is under way at the instant, and of which nothing that is there yet tells that
+        they will be: their index, or whatever shows them, is written last."""
+        if not self._is_busy(int(instant // 1)):
+            return []
+        then, names = self.then(instant), {identity(found) for found in known}
+        found = []
+        for one in (yield from self._every()).values():
+            if identity(one) not in names and any(path in then for path in one.paths):
+                its_saves = yield from self.saves(one)
+                if any(save.straddles(instant) for save in its_saves):
+                    found.append(one)
+        return found
+
+    def _is_busy(self, second: int) -> bool:
+        """Whether writes before and after it lie so close that they may be of one save."""
+        entries = [entry for history in self.candidate.histories.values() for entry in history.entries]
+        times = [int(entry.last_modified) for entry in entries]
+        before = max((time for time in times if time <= second), default=None)
+        after = min((time for time in times if time > second), default=None)
+        largest = max((entry.size for entry in entries), default=0)
+        return before is not None and after is not None and after - before <= open_for(largest)
+
+    def _every(self) -> Job[dict[Identity, ModelSet]]:
+        """The sets in the newest of all that was ever written."""
         if self._ever is None:
             every = ((path, history.ordered()) for path, history in self.candidate.histories.items())
             newest = {path: next((e for e in entries if not e.is_marker), None) for path, entries in every}
             sets = yield from self._recognised({path: entry for path, entry in newest.items() if entry is not None})
             self._ever = {identity(one): one for one in sets}
-        return self._ever.get(identity(found), found)
+        return self._ever
 
     def saves(self, found: ModelSet) -> Job[list[Save]]:
         """Of its files, with those that are named and missing. A pointer that stands alone changes what is loaded; of

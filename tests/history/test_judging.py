@@ -407,16 +407,3 @@ def test_a_pointer_whose_target_is_gone_dangles_and_was_whole_before(name: str) 
     assert verdict.condition is Condition.INCOMPLETE
     assert verdict.reasons == (f"{verdict.found.missing[0].path} is not there, named by {pointer}",)
     assert (verdict.before, verdict.after) == (T0 + 9_999, None)
-
-
-@pytest.mark.parametrize("name", POINTERS)
-def test_a_pointer_that_is_restored_without_what_it_names_would_dangle(name: str) -> None:
-    trainer = saved(name, 1)
-    pointer, target = POINTERS[name]
-    (candidate,) = [one for one in candidates(trainer.s3, restored=PREFIX + pointer) if one.prefix == PREFIX]
-    (found,) = trainer.s3.run([assess("bkt", candidate, T0 + 5_000)])
-    (verdict,) = [one for one in found if pointer in one.found.pointers]
-    assert verdict.condition is Condition.INCOMPLETE
-    (reason,) = verdict.reasons
-    assert reason.startswith(target)
-    assert reason.endswith(f"would be left out, and {pointer} would name what is not there")
