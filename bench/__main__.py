@@ -42,7 +42,7 @@ PACKAGE = Path(__file__).parent.parent / "artifact_store"
 WIDTH = 150
 """Columns where stdout is no terminal."""
 
-FULL = Sizes(2_000, 100_000, 100_000, 1_000_000, 100_000, 10_000, 500, 30_000, 3, install=True)
+FULL = Sizes(2_000, 100_000, 100_000, 1_000_000, 25_000, 10_000, 500, 30_000, 3, install=True)
 QUICK = Sizes(70, 6_000, 6_000, 12_000, 2_000, 400, 10, 3_000, 1, install=False)
 
 PARTS: dict[str, Callable[[Sizes], Iterator[Row]]] = {

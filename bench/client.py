@@ -13,7 +13,7 @@ from bench.table import Row
 PAGE = 1000
 LATENCY = 0.03
 """Seconds."""
-SMALL_PAGE = 100
+SMALL_PAGE = 25
 """Entries a page with latency: so that what is measured is waiting together, not the reading of XML."""
 
 

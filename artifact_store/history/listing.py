@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from artifact_store.errors import S3Error
 from artifact_store.history.state import by_time
 from artifact_store.s3.operations import Entry, Job, ListObjects, ListVersions, Operation, VersionPage
 
@@ -51,8 +52,9 @@ ENTRIES_AHEAD = 32_000
 for the answers."""
 ENOUGH = 24
 """Ranges being read at once, with which nothing is cut, where waiting is long."""
-SECONDS_AN_ENTRY = 5e-6
-"""What reading an entry's XML takes about: a server that answers as fast as that is not asked for more at once."""
+READ_TWICE = 2
+"""What is done with an entry takes at least as long as reading its XML did: a server that answers as fast as that is
+not asked for more at once."""
 CLASSES = ("0123456789", "0123456789abcdef", "0123456789ABCDEF", "abcdefghijklmnopqrstuvwxyz")
 
 
@@ -128,6 +130,7 @@ class _Listing:
         self._ranges: list[_Range] = [_Range(prefix)]
         self._page, self._seen = 1000, False
         self._wait = float("inf")
+        self._read_in, self._entries = 0.0, 0
         self._finished = False
 
     def histories(self) -> Iterator[History]:
@@ -175,7 +178,8 @@ class _Listing:
     def _next_job(self) -> Job[None] | None:
         """The nearest first: a range that turns out long is cut before those behind it are read."""
         ahead = under_way = 0
-        enough = min(ENOUGH, 2 * self._wait / (SECONDS_AN_ENTRY * self._page))
+        reading = READ_TWICE * self._read_in * self._page / max(1, self._entries)
+        enough = min(ENOUGH, 2 * self._wait / reading) if reading else ENOUGH
         blind: _Range | None = None
         for one in self._ranges:
             if not (one.busy or one.done) and self._may_start(one):
@@ -221,9 +225,21 @@ class _Listing:
         ask = self._ask(one.prefix, "", one.key_marker, one.version_id_marker, one.size)
         asked = monotonic()
         page: VersionPage = yield ask
-        self._wait = min(self._wait, monotonic() - asked)
+        self._wait = min(self._wait, max(0.0, monotonic() - asked - page.read_in))
+        self._read_in += page.read_in
+        self._entries += len(page.entries)
         if self._current and not _ascending(one.key_marker, page.entries):
             raise NotInOrder
+        stays = (page.next_key_marker, page.next_version_id_marker) == (one.key_marker, one.version_id_marker)
+        if page.is_truncated and (stays or not page.next_key_marker):
+            if self._current:
+                raise NotInOrder
+            raise S3Error(
+                f"ListObjectVersions s3://{self._bucket}/{one.prefix}: there is more, and the server does not say from "
+                "where to go on",
+                code="Truncated",
+                operation="ListObjectVersions",
+            )
         one.busy, one.size = False, 1000
         one.read += 1
         entries = [entry for entry in page.entries if entry.key != one.skip] if one.skip is not None else page.entries

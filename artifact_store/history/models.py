@@ -19,7 +19,7 @@ from artifact_store.history.layouts import LAYOUTS
 from artifact_store.history.layouts.configs import is_config
 from artifact_store.history.saves import Origins, Save, doubts, origins, saves
 from artifact_store.history.sets import SMALL, THAW, File, Folder, Layout, ModelSet
-from artifact_store.history.state import at, is_archived, is_multipart, open_for
+from artifact_store.history.state import is_archived, is_multipart, open_for, standing
 from artifact_store.history.verdict import Condition, Evidence, judge, some, warn
 from artifact_store.s3.operations import Entry, GetObject, HeadObject, Job, ObjectHead, Operation
 
@@ -237,10 +237,10 @@ def identity(found: ModelSet) -> Identity:
 
 
 def timeline(
-    bucket: str, candidate: Candidate, *, now: float
+    bucket: str, candidate: Candidate, *, now: float, since: float | None = None, until: float | None = None
 ) -> Job[list[tuple[ModelSet, list[tuple[Save, Verdict]]]]]:
     """Each model of a folder as it is now, or was when it was last there, with its saves, oldest first, and what it was
-    worth at the end of each. Raises S3Error."""
+    worth at the end of each. since, until: leave out saves that ended before or began after. Raises S3Error."""
     look = _Look(bucket, candidate, settled=False)
     latest: dict[tuple[str, str], ModelSet] = {}
     ends = sorted({int(e.last_modified) for h in candidate.histories.values() for e in h.entries if not e.is_marker})
@@ -253,6 +253,8 @@ def timeline(
     for found in latest.values():
         rows = []
         for save in (yield from look.saves(found)):
+            if (since is not None and save.last < since) or (until is not None and save.first > until):
+                continue
             at_end = yield from look.set_at(found, save.last)
             if at_end is not None:
                 rows.append((save, (yield from look.judged(at_end, save.last))))
@@ -300,8 +302,8 @@ class _Look:
         """Path -> the version that stood."""
         if instant in self._then:
             return self._then[instant]
-        states = ((path, at(h, instant, settled=self.settled).then) for path, h in self.candidate.histories.items())
-        self._then[instant] = {path: then for path, then in states if then is not None}
+        found = ((path, standing(h, instant, settled=self.settled)) for path, h in self.candidate.histories.items())
+        self._then[instant] = {path: then for path, then in found if then is not None}
         return self._then[instant]
 
     def sets(self, instant: float) -> Job[list[ModelSet]]:
@@ -340,25 +342,27 @@ class _Look:
     def coming(self, instant: float, known: Sequence[ModelSet]) -> Job[list[ModelSet]]:
         """The models whose first save is under way at the instant, and of which nothing that is there yet tells that
         they will be: their index, or whatever shows them, is written last."""
-        if not self._is_busy(int(instant // 1)):
+        if not self._is_busy(instant):
             return []
         then, names = self.then(instant), {identity(found) for found in known}
         found = []
         for one in (yield from self._every()).values():
-            if identity(one) not in names and any(path in then for path in one.paths):
+            # A config beside it may be another model's.
+            if identity(one) not in names and any(path in then for path in (*one.members, *one.indexes)):
                 its_saves = yield from self.saves(one)
-                if any(save.straddles(instant) for save in its_saves):
+                if any(save.start <= instant // 1 < save.end for save in its_saves):
                     found.append(one)
         return found
 
-    def _is_busy(self, second: int) -> bool:
-        """Whether writes before and after it lie so close that they may be of one save."""
-        entries = [entry for history in self.candidate.histories.values() for entry in history.entries]
-        times = [int(entry.last_modified) for entry in entries]
-        before = max((time for time in times if time <= second), default=None)
-        after = min((time for time in times if time > second), default=None)
-        largest = max((entry.size for entry in entries), default=0)
-        return before is not None and after is not None and after - before <= open_for(largest)
+    def _is_busy(self, instant: float) -> bool:
+        """Whether files that were not there yet were written so soon after others that they may be of one save."""
+        then, second = self.then(instant), int(instant // 1)
+        began = max((int(entry.last_modified) for entry in then.values()), default=None)
+        absent = (history for path, history in self.candidate.histories.items() if path not in then)
+        first = (int(min(entry.last_modified for entry in history.entries)) for history in absent)
+        came = min((time for time in first if time > second), default=None)
+        largest = max((entry.size for entry in then.values()), default=0)
+        return began is not None and came is not None and came - began <= open_for(largest)
 
     def _every(self) -> Job[dict[Identity, ModelSet]]:
         """The sets in the newest of all that was ever written."""

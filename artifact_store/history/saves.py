@@ -9,6 +9,7 @@ next save, however soon.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -199,17 +200,18 @@ def _ordered(events: list[_Event], under_way: Save | None, every: Collection[str
 
 
 def _stretch(found: Sequence[Save], seconds: Sequence[int]) -> None:
-    """Take what was written close to a save into it, and between two into the closer one."""
+    """Take what was written close to a save into it, and between two into the closer one. seconds: in order."""
     for number, save in enumerate(found):
         following = found[number + 1].start if number + 1 < len(found) else None
-        for second in seconds:
+        for second in seconds[bisect_right(seconds, save.last) : bisect_right(seconds, save.end + CLOSE_SECONDS)]:
             near = following is None or (second < following and second - save.last <= following - second)
-            if save.last < second <= save.end + CLOSE_SECONDS and near:
+            if save.last < second and near:
                 save.last = second
                 save.changes.append(second)
         before = found[number - 1].last if number else None
-        for second in reversed(seconds):
-            if save.start - CLOSE_SECONDS <= second < save.first and (before is None or second > before):
+        early = seconds[bisect_left(seconds, save.start - CLOSE_SECONDS) : bisect_left(seconds, save.first)]
+        for second in reversed(early):
+            if second < save.first and (before is None or second > before):
                 save.first = second
                 save.changes.append(second)
 

@@ -82,24 +82,18 @@ def at(history: History, instant: float, *, settled: bool = False) -> KeyState:
 
     settled: where the version at the instant is unsettled, take what stood before it.
     """
-    second = int(instant // 1)
-    entries = history.ordered()
-    index = next((i for i, entry in enumerate(entries) if _second(entry) <= second), len(entries))
+    entries, index, tie = _found(history, instant, settled)
     flags: set[Flag] = set()
-    if not history.interleaved:
-        index, tie = _prefer_version(entries, index)
-        if tie:
-            flags.add(Flag.TIE)
-    if settled:
-        while index < len(entries) and is_unsettled(entries[index], instant):
-            index += 1
+    if tie:
+        flags.add(Flag.TIE)
     then_entry = entries[index] if index < len(entries) else None
     if then_entry is not None and is_unsettled(then_entry, instant):
         flags.add(Flag.UNSETTLED)
-    if any(abs(_second(entry) - second) <= 1 for entry in entries):
+    second = instant // 1
+    if any(second - 1 <= entry.last_modified < second + 2 for entry in entries):
         flags.add(Flag.EDGE)
     newer = tuple(entries[:index])
-    if any(entry.version_id == "null" and _second(entry) > second for entry in newer):
+    if any(entry.version_id == "null" and entry.last_modified >= second + 1 for entry in newer):
         flags.add(Flag.REPLACED)
     now_entry = entries[0] if entries else None
     return KeyState(
@@ -111,6 +105,27 @@ def at(history: History, instant: float, *, settled: bool = False) -> KeyState:
         newer=newer,
         flags=frozenset(flags),
     )
+
+
+def standing(history: History, instant: float, *, settled: bool = False) -> Entry | None:
+    """The version that stood at `instant`, as `at` tells it; None where the key was absent."""
+    entries, index, _ = _found(history, instant, settled)
+    return None if index == len(entries) or entries[index].is_marker else entries[index]
+
+
+def _found(history: History, instant: float, settled: bool) -> tuple[list[Entry], int, bool]:
+    """The entries, newest first; which of them stood, their number where none did; whether that is a tie."""
+    entries = history.ordered()
+    end = instant // 1 + 1
+    index, tie = 0, False
+    while index < len(entries) and entries[index].last_modified >= end:
+        index += 1
+    if not history.interleaved:
+        index, tie = _prefer_version(entries, index)
+    if settled:
+        while index < len(entries) and is_unsettled(entries[index], instant):
+            index += 1
+    return entries, index, tie
 
 
 def by_time(entries: Sequence[Entry]) -> list[Entry]:

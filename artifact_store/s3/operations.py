@@ -74,6 +74,8 @@ class VersionPage:
     server_time: float
     """The server's Date header; 0.0 if it sent none."""
     interleaved: bool = True
+    read_in: float = field(default=0.0, compare=False)
+    """Seconds that the reading of its XML took."""
 
 
 @dataclass(frozen=True, slots=True)

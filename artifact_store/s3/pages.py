@@ -33,6 +33,7 @@ _INNER = r"\s*(?:<\w+>[^<]*</\w+>\s*)*"
 _ROOT = re.compile(r"\s*(?:<\?xml[^>]*\?>)?\s*<(ListVersionsResult|ListBucketResult)[^>]*(?<!/)>")
 _PREFIX = re.compile(r"<CommonPrefixes>\s*<Prefix>([^<]*)</Prefix>\s*</CommonPrefixes>")
 _TOP = re.compile(r"<(IsTruncated|NextKeyMarker|NextVersionIdMarker|EncodingType)>([^<]*)</\1>")
+_BESIDE = ("<IsTruncated", "<Next", "<EncodingType")
 _ODD = re.compile(r"""<!|=["']|\s>""")
 """What S3 never writes around the entries and the expressions do not read: comments, CDATA, attributes, spaces in
 tags."""
@@ -170,14 +171,14 @@ def _quick(body: bytes, root: str, reader: _Reader) -> Page | None:
     top = dict(_TOP.findall(rest))
     if "IsTruncated" not in top or _ODD.search(rest):
         return None
-    times = text.count("<LastModified>")
-    found = reader.read(text[low:high], times)
+    listed = text[low:high]
+    found = reader.read(listed, sum(listed.count(f"<{kind}>") for kind in reader.kinds))
     prefixes = _PREFIX.findall(rest)
-    if found is None or len(prefixes) != text.count("<CommonPrefixes>") or times != text.count("</LastModified>"):
+    if found is None or len(prefixes) != text.count("<CommonPrefixes>") or any(tag in listed for tag in _BESIDE):
         return None
     decoded = _decoder(top)
-    listed = map(_of_kind, *found) if len(found) > 1 else ((0, fields) for fields in found[0])
-    return Page(listed, list(map(decoded, prefixes)), top, decoded)
+    entries = map(_of_kind, *found) if len(found) > 1 else ((0, fields) for fields in found[0])
+    return Page(entries, list(map(decoded, prefixes)), top, decoded)
 
 
 def _of_kind(version: Fields, marker: Fields) -> tuple[int, Fields]:

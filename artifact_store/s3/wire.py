@@ -10,8 +10,9 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
+from time import perf_counter
 from typing import Any
 from urllib.parse import quote
 from xml.parsers import expat
@@ -153,7 +154,9 @@ def _list_versions(o: op.ListVersions) -> Request:
 
 
 def _version_page(_: op.ListVersions, reply: Reply) -> op.VersionPage:
-    return pages.parse_versions(reply.body, _date(reply.headers))
+    began = perf_counter()
+    page = pages.parse_versions(reply.body, _date(reply.headers))
+    return replace(page, read_in=perf_counter() - began)
 
 
 def _list_objects(o: op.ListObjects) -> Request:
@@ -168,7 +171,9 @@ def _list_objects(o: op.ListObjects) -> Request:
 
 
 def _object_page(_: op.ListObjects, reply: Reply) -> op.VersionPage:
-    return pages.parse_objects(reply.body, _date(reply.headers))
+    began = perf_counter()
+    page = pages.parse_objects(reply.body, _date(reply.headers))
+    return replace(page, read_in=perf_counter() - began)
 
 
 def _get_bucket_versioning(o: op.GetBucketVersioning) -> Request:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from artifact_store.errors import S3Error
 from artifact_store.history import listing
-from artifact_store.history.listing import History, list_current, list_histories, list_history
+from artifact_store.history.listing import History, NotInOrder, list_current, list_histories, list_history
 from artifact_store.s3 import operations as op
 from tests.history.ticking import Ticking
 from tests.restore.memory import MemoryS3
@@ -198,3 +198,16 @@ def test_one_key_is_found_among_its_neighbours(most: int) -> None:
         assert (history.key, history.entries) == (key, [stored.entry for stored in s3._listed(BUCKET, key)])
     assert list_history(s3, BUCKET, "a/") is None
     assert list_history(s3, BUCKET, "zzz") is None
+
+
+@pytest.mark.parametrize("lister", [list_histories, list_current])
+def test_a_server_that_promises_more_without_saying_from_where_is_not_asked_for_ever(lister: Any) -> None:
+    class Stuck(MemoryS3):
+        def _answer(self, operation: op.Operation) -> Any:
+            page = super()._answer(operation)
+            return replace(page, entries=[], is_truncated=True, next_key_marker="", next_version_id_marker="")
+
+    s3 = Stuck()
+    s3.put("a", b"1")
+    with pytest.raises(S3Error if lister is list_histories else NotInOrder):
+        list(lister(s3, BUCKET))

@@ -9,6 +9,9 @@ from typing import Any
 
 from artifact_store.s3 import operations as op
 
+READING = 5e-6
+"""Seconds that reading an entry's XML takes."""
+
 
 class Ticking:
     """keys: sorted, each with so many versions. page: most entries of an answer. flight: requests under way at once."""
@@ -84,4 +87,4 @@ class Ticking:
 
     def _page(self, entries: list[op.Entry], prefixes: list[str], *, truncated: bool) -> op.VersionPage:
         key, version = (entries[-1].key, entries[-1].version_id) if truncated and entries else ("", "")
-        return op.VersionPage(entries, prefixes, truncated, key, version, 0.0)
+        return op.VersionPage(entries, prefixes, truncated, key, version, 0.0, read_in=READING * len(entries))

@@ -180,3 +180,23 @@ def by_xml(body: bytes, server_time: float = 0.0) -> op.VersionPage:
 
 def listing(entries: str) -> bytes:
     return f"<ListVersionsResult><IsTruncated>false</IsTruncated>{entries}</ListVersionsResult>".encode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("<LastModified>2024-01-01T00:00:00.000Z</LastModified>", ""),
+        ("<LastModified>2024-01-01T00:00:00.000Z</LastModified>", "<LastModified/>"),
+        ("<Version>", "<NextKeyMarker>k</NextKeyMarker><Version>"),
+    ],
+)
+def test_what_the_quick_way_would_leave_out_is_left_to_the_xml_parser(change: tuple[str, str]) -> None:
+    """Between two sound entries."""
+    body = listing(SERVERS["aws"] + SERVERS["aws"].replace(*change) + SERVERS["aws"])
+    try:
+        expected = by_xml(body)
+    except ValueError:
+        with pytest.raises(ValueError, match="an entry without LastModified"):
+            pages.parse_versions(body)
+    else:
+        assert pages.parse_versions(body) == expected
