@@ -8,12 +8,12 @@ import pytest
 
 from artifact_store.history import models
 from artifact_store.history.listing import list_histories
-from artifact_store.history.models import Candidate, Finder, Verdict, assess
+from artifact_store.history.models import Candidate, Finder, Verdict, assess, identity, survey
 from artifact_store.history.scope import parse_scope
 from artifact_store.history.verdict import Condition
 from artifact_store.s3 import operations as op
 from tests.history.trainer import PREFIX, T0, Trainer
-from tests.model_files import KINDS, hf_sharded, safetensors
+from tests.model_files import KINDS, archive, hf_sharded, safetensors
 from tests.restore.memory import MemoryS3
 
 BY_NAME = {kind.name: kind for kind in KINDS}
@@ -29,19 +29,17 @@ def saved(name: str, *steps: int, in_parts: bool = False) -> Trainer:
     return trainer
 
 
-def candidates(s3: MemoryS3, *, restored: str = "", where: str = "s3://bkt") -> list[Candidate]:
-    """restored: the one key that a restore would write; it leaves all others out."""
+def candidates(s3: MemoryS3, *, where: str = "s3://bkt") -> list[Candidate]:
     finder = Finder(parse_scope(where))
     found: list[Candidate] = []
     for history in list_histories(s3, "bkt"):
-        mine = not restored or history.key == restored
-        found += finder.see(history, written=mine, left_out=not mine)
+        found += finder.see(history, written=True)
     return found + list(finder.end())
 
 
-def judged(s3: MemoryS3, instant: float = LATER, prefix: str = PREFIX, *, restored: str = "") -> Verdict:
+def judged(s3: MemoryS3, instant: float = LATER, prefix: str = PREFIX) -> Verdict:
     """The first set of the folder at the prefix; a set with members before a pointer."""
-    (candidate,) = [one for one in candidates(s3, restored=restored) if one.prefix == prefix]
+    (candidate,) = [one for one in candidates(s3) if one.prefix == prefix]
     (found,) = s3.run([assess("bkt", candidate, instant)])
     return max(found, key=lambda verdict: len(verdict.found.members))
 
@@ -407,3 +405,22 @@ def test_a_pointer_whose_target_is_gone_dangles_and_was_whole_before(name: str) 
     assert verdict.condition is Condition.INCOMPLETE
     assert verdict.reasons == (f"{verdict.found.missing[0].path} is not there, named by {pointer}",)
     assert (verdict.before, verdict.after) == (T0 + 9_999, None)
+
+
+def test_a_config_that_another_model_shares_makes_no_model_that_is_under_way() -> None:
+    """`model.safetensors` comes 200 s after a whole `pytorch_model.bin`; at T it is nobody's business."""
+    s3 = MemoryS3()
+    for second, path, data in (
+        (0, "pytorch_model.bin", archive(1)),
+        (1, "config.json", b"{}"),
+        (201, "model.safetensors", safetensors("w", 1)),
+    ):
+        s3.clock = T0 + second
+        s3.put(PREFIX + path, data, time=s3.clock)
+    s3.clock = LATER
+    found = {
+        identity(verdict.found): verdict.condition
+        for some in survey(s3, parse_scope("s3://bkt"), lambda folder: assess("bkt", folder, T0 + 100))
+        for verdict in some
+    }
+    assert found == {("transformers", PREFIX, "bin"): Condition.WHOLE}
