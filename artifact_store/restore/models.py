@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -167,6 +167,13 @@ def folder_of(key: str) -> str:
     return key[: key.rfind("/") + 1]
 
 
+def enclosing(key: str) -> Iterator[str]:
+    """The folders around a key or a folder, the innermost first, the root "" last."""
+    while key:
+        key = folder_of(key[:-1])
+        yield key
+
+
 INDEX_NAMES = re.compile(
     r".*\.index(?:\.\w+)?\.json|.*\.weights\.json|model_index\.json|adapter_config\.json|MLmodel|saved_model\.pb(?:txt)?"
     r"|(?:__\d+)?\.metadata|meta\.pt|metadata\.json|manifest\.ocdbt|_CHECKPOINT_METADATA|_METADATA|.*\.(?:index|dir|onnx)"
@@ -211,9 +218,7 @@ class Order:
         for key in sorted(keys, key=lambda key: -key.count("/")):
             if key in indexes:
                 self._rank[key] = max(self.rank(key), 1 + below.get(folder_of(key), 0))
-            folder = folder_of(key)
-            while folder:
-                folder = folder_of(folder[:-1])
+            for folder in enclosing(folder_of(key)):
                 below[folder] = max(below.get(folder, 0), self.rank(key))
         for closing in model.indexes[-1:]:
             beside = [self.rank(key) for key in model.indexes[:-1] if folder_of(key) == folder_of(closing)]

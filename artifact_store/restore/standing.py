@@ -17,7 +17,7 @@ from artifact_store.history.listing import History
 from artifact_store.history.models import Candidate, Verdict, assess, identity
 from artifact_store.history.scope import Scope
 from artifact_store.history.sets import ModelSet
-from artifact_store.history.state import UNSETTLED_WINDOW
+from artifact_store.history.state import open_for
 from artifact_store.history.verdict import Condition, some
 from artifact_store.s3.operations import Entry, Job
 
@@ -70,7 +70,8 @@ class After:
     def judged(self, bucket: str, candidate: Candidate) -> Job[list[Verdict]]:
         """The models that will stand, by their files alone: which save wrote which is not asked. Raises S3Error."""
         histories = {path: History(entry.key, [entry]) for path, entry in self.stands.items()}
-        settled = max((entry.last_modified for entry in self.stands.values()), default=0.0) + UNSETTLED_WINDOW
+        ends = (entry.last_modified + open_for(entry.size) for entry in self.stands.values())
+        settled = max(ends, default=0.0)
         return (yield from assess(bucket, Candidate(candidate.prefix, candidate.layouts, histories), settled))
 
     def broken(self, were: Sequence[Verdict], will_be: Sequence[Verdict]) -> Iterator[Verdict]:

@@ -136,11 +136,13 @@ def _verified(
             on_progress(checked)
     written = written_ids(journal, plan.header.digest, {found.check.number for found in unproved})
     left = [found for found in unproved if not found.stands or written.get(found.check.number) != found.stands]
-    headers = dict(read_back(s3, plan))
-    wrong.extend((key, finding.problem) for key, finding in headers.items() if finding.problem)
-    read = sum(finding.proved for finding in headers.values())
+    headers = unread = 0
+    for key, finding in read_back(s3, plan):
+        if finding.problem:
+            wrong.append((key, finding.problem))
+        headers, unread = headers + finding.proved, unread + (not finding.proved)
     return Verification(
-        checked, compared, tuple(wrong), tuple((found.check.key, UNPROVED) for found in left), read, len(headers) - read
+        checked, compared, tuple(wrong), tuple((found.check.key, UNPROVED) for found in left), headers, unread
     )
 
 

@@ -24,7 +24,7 @@ from artifact_store.history.models import (
 from artifact_store.history.scope import Scope
 from artifact_store.history.state import KeyState, at
 from artifact_store.history.verdict import Condition
-from artifact_store.restore.models import UNJUDGED, PlannedModel, folder_of
+from artifact_store.restore.models import UNJUDGED, PlannedModel, enclosing, folder_of
 from artifact_store.restore.standing import After
 from artifact_store.s3.operations import Entry, Job
 from artifact_store.s3.server import Server
@@ -59,17 +59,22 @@ class Chosen:
 
 @dataclass
 class Kept:
-    """Folders, unless they are too many: then full, and none is kept."""
+    """Folders, each after all that lie in it, unless they are too many: then full, and none is kept."""
 
     folders: list[Candidate] = field(default_factory=list)
     full: bool = False
+    _files: int = 0
 
     def take(self, folder: Candidate) -> None:
-        """One that comes after all that lie in it, which it stands for."""
-        self.folders = [one for one in self.folders if not one.prefix.startswith(folder.prefix)]
-        self.folders.append(folder)
-        self.full = self.full or sum(len(one.histories) for one in self.folders) > FILES_KEPT
+        """The next one. It stands for those that lie in it, which came just before."""
         if self.full:
+            return
+        while self.folders and self.folders[-1].prefix.startswith(folder.prefix):
+            self._files -= len(self.folders.pop().histories)
+        self.folders.append(folder)
+        self._files += len(folder.histories)
+        if self._files > FILES_KEPT:
+            self.full = True
             self.folders.clear()
 
 
@@ -108,8 +113,8 @@ class Watch:
     """Folders of which nothing would be written."""
     _again: Kept = field(default_factory=Kept)
     """Folders of models that are not whole, and those around them."""
-    _not_whole: set[str] = field(default_factory=set)
-    """Prefixes of the former."""
+    _around_broken: set[str] = field(default_factory=set)
+    """Prefixes of both."""
     _unjudged: list[PlannedModel] = field(default_factory=list)
     _left_broken: list[Verdict] = field(default_factory=list)
     """Models that are not whole and stay so, though the restore would write beside them."""
@@ -206,15 +211,16 @@ class Watch:
             if not (folder.written or self.all_of):
                 self._idle.take(folder)
         jobs = (self._judged(folder) for folder in folders if folder.written or self.all_of)
-        found: list[Judged] = list(self.s3.run(jobs))
-        self._not_whole |= {one.folder.prefix for one in found if not all(v.whole for v in one.verdicts)}
-        for judged in found:
+        found = {judged.folder.prefix: judged for judged in self.s3.run(jobs)}
+        for judged in (found[folder.prefix] for folder in folders if folder.prefix in found):
             self.verdicts += judged.verdicts
             self.broken += judged.broken
             self._left_broken += [verdict for verdict in judged.will_be if not verdict.whole]
             self._beside |= {identity(verdict.found): verdict.found.warnings for verdict in judged.will_be}
-            # A folder is seen whole after all that lie in it.
-            if any(prefix.startswith(judged.folder.prefix) for prefix in self._not_whole):
+            prefix = judged.folder.prefix
+            if not all(verdict.whole for verdict in judged.verdicts):
+                self._around_broken |= {prefix, *enclosing(prefix)}
+            if prefix in self._around_broken:
                 self._again.take(judged.folder)
             for verdict in judged.verdicts:
                 wanted = (self._wanted(judged.folder.histories[path]) for path in verdict.archived)
@@ -222,8 +228,7 @@ class Watch:
 
     def _judged(self, folder: Candidate) -> Job[Judged]:
         bucket = self.scope.bucket
-        alone = replace(folder, left_out=set())
-        verdicts = yield from assess(bucket, alone, self.instant, settled=self.settled, chosen=self.chosen.models)
+        verdicts = yield from assess(bucket, folder, self.instant, settled=self.settled, chosen=self.chosen.models)
         verdicts = [_as_locked(verdict) for verdict in verdicts] if self.lock is not None else verdicts
         if not (folder.written and folder.left_out):
             return Judged(folder, verdicts)

@@ -92,6 +92,18 @@ def test_a_single_file_that_would_stay_beside_the_shards_of_t_is_refused(tmp_pat
     assert standing(s3) == {"m/": "whole"}
 
 
+@pytest.mark.parametrize("size", [0, 3_000_000])
+def test_a_file_in_parts_that_has_long_been_there_comes_back_alone_whatever_its_size(size: int, tmp_path: Path) -> None:
+    """An upload is given longer the larger it is, in what will stand as in what was."""
+    s3 = MemoryS3()
+    data = save({"t0": np.zeros(8 + size, np.float32)})
+    told(s3, {"m/config.json": b"{}", "m/README.md": b"x"}, T0 - 30 * 86_400)
+    s3.put_parts(SINGLE, [data[: len(data) // 2], data[len(data) // 2 :]])
+    s3.clock = LATER
+    made = plan(s3, tmp_path, to=str(tmp_path / "out"), include=("*.safetensors",))
+    assert [one.condition for one in made.header.models] == ["whole"]
+
+
 def test_shards_of_another_count_may_stay_and_the_plan_says_so(tmp_path: Path) -> None:
     s3 = MemoryS3()
     told(s3, sharded(1, 2), T0)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from artifact_store.formats.finding import Finding
 from artifact_store.history.scope import Scope
 from artifact_store.restore.apply import apply
 from artifact_store.restore.planner import make_plan
@@ -68,3 +71,24 @@ def test_a_proof_costs_a_page_for_a_thousand_keys_however_many_versions_they_hav
     s3.sent.clear()
     assert verify(s3, plan).checked == 900
     assert [type(operation) for operation in s3.sent] == [op.ListObjects]
+
+
+def test_of_a_file_that_was_read_no_more_is_kept_than_whether_it_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A header may name thousands of tensors, and a bucket may hold thousands of files."""
+    s3 = MemoryS3()
+    s3.put("m/a", b"1")
+    plan = make_plan(s3, Scope(BUCKET), s3.clock, tmp_path / "plan")
+    alive = 0
+
+    def read_back(*_: object) -> Iterator[tuple[str, Finding]]:
+        nonlocal alive
+        for number in range(20):
+            yield f"m/{number}", Finding(format="marked", problem="broken" if number == 3 else "", proved=number > 4)
+            alive = max(alive, sum(type(one) is Finding and one.format == "marked" for one in gc.get_objects()))
+
+    monkeypatch.setattr("artifact_store.restore.verify.read_back", read_back)
+    proof = verify(s3, plan)
+    assert (proof.wrong, proof.headers, proof.unread) == ((("m/3", "broken"),), 15, 5)
+    assert alive == 1

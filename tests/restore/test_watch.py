@@ -1,0 +1,69 @@
+"""What is kept of a listing is little and cheap, whatever the shape of the bucket."""
+
+from __future__ import annotations
+
+from time import process_time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from artifact_store.history.listing import History
+from artifact_store.history.models import Candidate
+from artifact_store.restore.models import enclosing
+from artifact_store.restore.watch import Kept
+
+FOLDERS = st.lists(st.sampled_from(["a/", "b/", "/", "ab/"]), max_size=4).map("".join)
+
+
+def folder(prefix: str, files: int = 1) -> Candidate:
+    return Candidate(prefix, (), {f"{n}": History(f"{prefix}{n}", []) for n in range(files)})
+
+
+@given(st.sets(FOLDERS))
+def test_of_folders_that_lie_in_each_other_the_outermost_is_kept(prefixes: set[str]) -> None:
+    kept = Kept()
+    # As a finder closes them: in key order, each after those that lie in it.
+    for prefix in sorted(prefixes, key=lambda prefix: prefix + "\uffff"):
+        kept.take(folder(prefix))
+    outermost = {one for one in prefixes if not any(other in prefixes for other in enclosing(one))}
+    assert {one.prefix for one in kept.folders} == outermost
+    assert len(kept.folders) == len(outermost)
+
+
+def test_no_more_files_are_kept_than_the_most_and_those_of_a_folder_within_count_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("artifact_store.restore.watch.FILES_KEPT", 4)
+    kept = Kept()
+    for prefix, files in (("a/b/", 2), ("a/c/", 2), ("a/", 4)):
+        kept.take(folder(prefix, files))
+    assert ([one.prefix for one in kept.folders], kept.full) == (["a/"], False)
+    kept.take(folder("b/"))
+    kept.take(folder("c/"))
+    assert (kept.folders, kept.full) == ([], True)
+
+
+def test_keeping_a_folder_costs_the_same_however_many_are_kept() -> None:
+    def seconds(count: int) -> float:
+        kept, began = Kept(), process_time()
+        for number in range(count):
+            kept.take(folder(f"runs/run-{number:06}/"))
+        return process_time() - began
+
+    assert seconds(16_000) < 64 * max(seconds(1000), 0.001)
+
+
+@pytest.mark.parametrize(
+    ("key", "around"),
+    [
+        ("", []),
+        ("a", [""]),
+        ("a/", [""]),
+        ("a/b/c", ["a/b/", "a/", ""]),
+        ("a//b/", ["a//", "a/", ""]),
+        ("/m/", ["/", ""]),
+    ],
+)
+def test_the_folders_around_a_key_are_all_that_its_slashes_tell(key: str, around: list[str]) -> None:
+    assert list(enclosing(key)) == around
