@@ -358,7 +358,7 @@ class _Look:
         """Whether files that were not there yet were written so soon after others that they may be of one save."""
         then, second = self.then(instant), int(instant // 1)
         began = max((int(entry.last_modified) for entry in then.values()), default=None)
-        absent = (history for path, history in self.candidate.histories.items() if path not in then)
+        absent = (h for path, h in self.candidate.histories.items() if h.entries and path not in then)
         first = (int(min(entry.last_modified for entry in history.entries)) for history in absent)
         came = min((time for time in first if time > second), default=None)
         largest = max((entry.size for entry in then.values()), default=0)
