@@ -8,7 +8,7 @@ behind and no loader reads them. Owns the reading of that map, which Lightning a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -81,9 +81,12 @@ def in_lightning_folder(folder: Folder) -> bool:
 
 
 def in_megatron_folder(folder: Folder) -> Reading[bool]:
-    """A folder that holds what Megatron writes beside the map; a `metadata.json` of others says no backend."""
-    if COMMON in folder.names or CLOSING not in folder.names:
-        return COMMON in folder.names
+    """A folder that holds what Megatron writes beside the map; a `metadata.json` of others says no backend, and a
+    `common.pt` of others has no tensors in files of their own beside it."""
+    if COMMON in folder.names and any(path.endswith((".distcp", "/.zarray")) for path in folder.files):
+        return True
+    if CLOSING not in folder.names:
+        return False
     try:
         said = yield from read_object(folder, CLOSING)
     except Fault:
@@ -92,9 +95,11 @@ def in_megatron_folder(folder: Folder) -> Reading[bool]:
 
 
 def read_map(folder: Folder) -> Reading[Map]:
-    """The maps of a folder, read and checked against the names in it."""
+    """The maps of a folder, read and checked against the names in it; empty where a `.metadata` is another tool's."""
     pieces = {name for name in folder.names if name.endswith(".distcp")}
     maps, missing, warnings = _maps(folder, pieces)
+    if not pieces and not (yield from _are_maps(folder, maps)):
+        return Map()
     least: dict[str, int] = {}
     named_by: dict[str, str] = {}
     problems: list[str] = []
@@ -142,6 +147,20 @@ def _maps(folder: Folder, pieces: set[str]) -> tuple[tuple[str, ...], list[Missi
         for rank in sorted({*gaps(ranks), *(writers.keys() - ranks.keys())})
     ]
     return tuple(ranks[rank] for rank in sorted(ranks)), absent, []
+
+
+def _are_maps(folder: Folder, names: Iterable[str]) -> Reading[bool]:
+    """Whether they begin as maps do, cut or not; many tools call a file of theirs `.metadata`."""
+    for name in names:
+        if folder.files[name].size > SMALL:
+            continue
+        try:
+            content = yield from read_file(folder, name)
+        except Fault:
+            return False
+        if not content.startswith(b"\x80") or b"torch.distributed" not in content:
+            return False
+    return True
 
 
 def _places(content: bytes, name: str) -> Iterator[tuple[str, int]]:

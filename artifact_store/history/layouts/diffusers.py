@@ -22,6 +22,7 @@ from artifact_store.history.layouts.content import (
     read_object,
     shown,
 )
+from artifact_store.history.layouts.content import kind as json_kind
 from artifact_store.history.layouts.marks import MARKS
 from artifact_store.history.layouts.transformers import FAMILIES as TRANSFORMERS
 from artifact_store.history.layouts.transformers import companions
@@ -30,6 +31,7 @@ from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Readi
 
 INDEX = "model_index.json"
 LORA = "pytorch_lora_weights.safetensors"
+CLASS = "_class_name"
 COMPONENTS = 100
 """Components that one pipeline may name; the largest have about ten."""
 
@@ -55,6 +57,8 @@ CONFIGS = (
     (re.compile(r"(?:Processor|Extractor)(?:Fast)?$"), "preprocessor_config.json"),
 )
 """What the class of a component without weights is named after -> the config it is loaded from."""
+OWN = re.compile(r"[^/]+/(?:scheduler_config\.json|diffusion_(?:pytorch|flax)_model[-.].*)", re.DOTALL)
+"""Files that only components have."""
 OTHER_WEIGHTS = (".safetensors", ".bin", ".onnx", ".msgpack", ".pt", ".pth", ".ckpt", ".gguf", ".xml")
 
 
@@ -99,16 +103,20 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
         sets.append(lora)
     if INDEX in folder.files:
         pipeline = yield from _pipeline(folder)
-        sets.append(pipeline)
+        sets += [pipeline] if pipeline else []
     return sets
 
 
-def _pipeline(folder: Folder) -> Reading[ModelSet]:
+def _pipeline(folder: Folder) -> Reading[ModelSet | None]:
+    """None where the index names no pipeline and no component lies below: others list their models in such a file."""
     parts = Parts()
+    content: Mapping[str, Any] = {}
     try:
         content = yield from read_object(folder, INDEX)
         components = _components(content)
     except Fault as fault:
+        if not isinstance(content.get(CLASS), str) and not any(OWN.fullmatch(path) for path in folder.files):
+            return None
         parts.problems.append(str(fault))
         components = {}
     for name, (library, kind) in components.items():
@@ -148,6 +156,8 @@ def _components(content: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
             found[inner] = (library, kind)
     if len(found) > COMPONENTS:
         raise Fault(f"{INDEX} names {len(found):,} components, more than the {COMPONENTS} that are looked for")
+    if not isinstance(content.get(CLASS), str):
+        raise Fault(f"{INDEX} names no pipeline: its {CLASS} is {json_kind(content.get(CLASS))}")
     return found
 
 

@@ -105,6 +105,7 @@ def _checkpoints(folder: Folder) -> Reading[list[ModelSet]]:
     for name in names:
         if match := _DATA.fullmatch(name):
             data[match[1]].add(name)
+    sure = [stem for stem in data if _is_checkpoint(folder, stem)]
     lone = [
         stem
         for name in names
@@ -112,7 +113,7 @@ def _checkpoints(folder: Folder) -> Reading[list[ModelSet]]:
         if tensor_bundle.FOOTER <= folder.files[name].size <= _LONE_INDEX
     ]
     sets = []
-    for stem in sorted({*data, *lone}):
+    for stem in sorted({*sure, *lone}):
         if f"/{folder.prefix}".endswith("/variables/") and stem == "variables":
             continue  # of the SavedModel one folder up
         bundle = yield from _bundle(folder, stem, data[stem])
@@ -136,6 +137,11 @@ def _checkpoints(folder: Folder) -> Reading[list[ModelSet]]:
             )
         )
     return sets
+
+
+def _is_checkpoint(folder: Folder, stem: str) -> bool:
+    """Whether data files are TensorFlow's: others number the pieces of a data set in the same way."""
+    return bool({stem + _INDEX, f"{stem}.meta"} & folder.names) or "ckpt" in stem.lower()
 
 
 def _bundle(folder: Folder, stem: str, data: set[str]) -> Reading[_Bundle]:
@@ -208,7 +214,8 @@ def _pointer(folder: Folder) -> Reading[ModelSet | None]:
     text = content.decode("utf-8", "replace")
     paths = _PATHS.findall(text)
     if "model_checkpoint_path" not in text:
-        if not any(_DATA.fullmatch(name) for name in folder.names):
+        stems = {match[1] for name in folder.names if (match := _DATA.fullmatch(name))}
+        if not any(_is_checkpoint(folder, stem) for stem in stems):
             return None
         problem = f"{POINTER} names no checkpoint: it was overwritten, or its upload failed"
         return pointer_set(LAYOUT.name, folder, POINTER, problem=problem)

@@ -56,8 +56,10 @@ _OTHER_FILES = re.compile(r"\b(?:cc_model_filenames|runtime)\b")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """file: what each version must hold, "" where that is not known. steps: the models of an ensemble."""
+    """served: whether it says by what; other tools write text protobuf too. file: what each version must hold, "" where
+    that is not known. steps: the models of an ensemble."""
 
+    served: bool = False
     file: str = ""
     ensemble: bool = False
     steps: tuple[str, ...] = ()
@@ -80,10 +82,11 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     except Fault as fault:
         problems.append(str(fault))
     versions = _versions(folder)
+    if not versions and not config.served:
+        return []
     warnings = [f"needs the model {shown(step)} of the same repository" for step in config.steps]
     if not versions:
-        text = f"no folder of a version beside {CONFIG}: the names of versions are numbers from 1"
-        (warnings if config.ensemble else problems).append(text)
+        warnings.append(f"no folder of a version beside {CONFIG}: the names of versions are numbers from 1")
     files: dict[str, list[str]] = {version: [] for version in versions or [""]}
     others = []
     for path in sorted(folder.files):
@@ -117,14 +120,15 @@ def _parse(text: str) -> Config:
     text = _COMMENT.sub(lambda match: match[1] or "", text)
     backend, platform = _BACKEND.search(text), _PLATFORM.search(text)
     if platform is not None and platform[1] == "ensemble":
-        return Config(ensemble=True, steps=tuple(sorted(set(_STEP.findall(text)))[:100]))
-    if _OTHER_FILES.search(text):
-        return Config()
+        return Config(served=True, ensemble=True, steps=tuple(sorted(set(_STEP.findall(text)))[:100]))
     file = _FILE.search(text)
-    if file is not None and file[1]:
-        return Config(inner_path(file[1], CONFIG))
     named = platform if platform is not None and platform[1] else backend
-    return Config(USUAL.get(named[1], "") if named is not None else "")
+    served = named is not None or file is not None
+    if _OTHER_FILES.search(text):
+        return Config(served)
+    if file is not None and file[1]:
+        return Config(served, inner_path(file[1], CONFIG))
+    return Config(served, USUAL.get(named[1], "") if named is not None else "")
 
 
 def _of_one_save(path: str) -> bool:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from artifact_store.history.layouts import dcp, naming
+from artifact_store.history.layouts import dcp, lightning, naming
 from artifact_store.history.layouts.dcp import LAYOUT
 from artifact_store.history.sets import SMALL, Missing, ModelSet
 from tests.history.layouts.bucket import only, recognise, recognise_reading
@@ -174,6 +174,21 @@ def test_numbers_that_names_claim_are_not_counted_out_without_end(monkeypatch):
 @pytest.mark.parametrize("files", [{"a.txt": 1}, {"sub/.metadata": 1}, {"other.metadata": 1}, {"": 0}])
 def test_other_folders_hold_no_distributed_checkpoint(files):
     assert recognise(LAYOUT, files) == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"# This file tracks properties of this Flutter project.", dumped([1]), bytes(9)]
+)
+def test_a_metadata_file_of_another_tool_is_a_map_only_beside_pieces(content):
+    for prefix, beside in (("m/", {}), ("last.ckpt/", {}), ("m/", {"meta.pt": 9})):
+        for layout in (LAYOUT, lightning.LAYOUT):
+            assert recognise(layout, {".metadata": content, **beside}, prefix) == []
+    assert len(only(LAYOUT, {".metadata": content, "__0_0.distcp": 9}).problems) == 1
+
+
+def test_a_map_without_its_pieces_misses_them_and_one_that_was_cut_is_a_problem():
+    assert [gone.path for gone in only(LAYOUT, {".metadata": MAP}).missing] == ["__0_0.distcp", "__1_0.distcp"]
+    assert len(only(LAYOUT, {".metadata": MAP[:-9]}).problems) == 1
 
 
 @pytest.mark.parametrize(

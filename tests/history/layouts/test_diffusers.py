@@ -192,6 +192,7 @@ def test_weights_of_a_lora_are_a_model():
             b'{"../vae": ["diffusers", "AutoencoderKL"]}',
             "model_index.json names ../vae, which is no path inside the folder",
         ),
+        (b"{}", "model_index.json names no pipeline: its _class_name is null"),
         (b'{"/": ["diffusers", "AutoencoderKL"]}', "model_index.json names /, which is no file"),
         (b'{"a/b": ["diffusers", "AutoencoderKL"]}', "model_index.json names a/b, which is no folder beside it"),
         (
@@ -204,6 +205,19 @@ def test_a_model_index_that_says_nothing_usable_is_a_problem(content, problem):
     found = only(LAYOUT, PIPELINE | {"model_index.json": content})
     assert found.problems == (problem,)
     assert found.members == found.missing == ()
+
+
+@pytest.mark.parametrize("content", [b'{"models": ["a", "b"]}', b'{"m": ["s3://x", "v1"]}', b"[]", b"", b"{"])
+def test_a_model_index_of_another_tool_is_no_pipeline(content):
+    assert recognise(LAYOUT, {"model_index.json": content, "a/weights.json": 9, "scheduler_config.json": 9}) == []
+
+
+def test_a_pipeline_of_which_only_the_index_is_left_is_one_that_is_not_there():
+    content = b'{"_class_name": "P", "unet": ["diffusers", "UNet2DConditionModel"]}'
+    assert only(LAYOUT, {"model_index.json": content}).missing == (Missing("unet/config.json", "model_index.json"),)
+    assert only(LAYOUT, {"model_index.json": content[:-1] + b', "../a": ["b", "c"]}'}).problems == (
+        "model_index.json names ../a, which is no path inside the folder",
+    )
 
 
 def test_an_index_of_a_component_that_leaves_it_is_a_problem_named_with_the_component():

@@ -36,6 +36,35 @@ def test_hdf5_that_speaks_of_no_model_and_files_of_other_layouts_are_not_taken()
     assert recognise(LAYOUT, {"train.h5": 9, "tf_model.h5": 9, "tf_model-00001-of-00002.h5": 9, "x.keras.tmp": 9}) == []
 
 
+NAMES = {
+    "model.h5": True,
+    "my_model.hdf5": True,
+    "model-05-0.23.h5": True,
+    "model_epoch_10_val_loss_0.23.h5": True,
+    "weights.best.hdf5": True,
+    "weights-improvement-01-0.91.hdf5": True,
+    "cifar10_ResNet20v1_model.031.h5": True,
+    "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5": True,
+    "modelv2_final.h5": True,
+    "model_output.h5": False,
+    "model_predictions.h5": False,
+    "checkpoint_metrics.hdf5": False,
+    "weights_of_survey.h5": False,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hdf5_is_a_model_where_its_name_says_no_more_than_which(name):
+    assert [found.members for found in recognise(LAYOUT, {name: 9})] == [(name,)] * NAMES[name]
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"cat": 1.5}', b"[1.5]", b"", b"0.5 0.5", b'{"weight_map": {"cat": 1.5}}', b'{"weight_map": {}}']
+)
+def test_weights_in_json_that_name_no_files_and_have_none_beside_are_no_model(content):
+    assert recognise(LAYOUT, {"class.weights.json": content, "rows.csv": 9}) == []
+
+
 def test_an_unpacked_archive_has_its_configs_and_assets_beside():
     files = {"model.weights.h5": 9, "config.json": 2, "metadata.json": 2, "assets/": 0, "assets/vocab.txt": 0}
     assert only(LAYOUT, files).others == ("config.json", "metadata.json", "assets/vocab.txt")

@@ -88,6 +88,7 @@ def test_a_distributed_iteration_closes_with_metadata_json():
         (["__0_1.distcp"], (Missing("__0_1.distcp", ".metadata"),)),
         ([".metadata"], (Missing(".metadata", "__0_0.distcp"),)),
         ([".metadata", "__0_0.distcp", "__0_1.distcp"], (Missing(".metadata", "metadata.json"),)),
+        ([".metadata", "common.pt"], (Missing(".metadata", "__0_0.distcp"), Missing("common.pt", "metadata.json"))),
         (
             [".metadata", "metadata.json"],
             (Missing(".metadata", "__0_0.distcp"), Missing("metadata.json", "common.pt")),
@@ -132,7 +133,16 @@ def test_a_metadata_json_that_cannot_be_used_is_a_problem(content, problem):
     assert found.members == ("__0_0.distcp", "__0_1.distcp", "common.pt")
 
 
-@pytest.mark.parametrize("files", [{"metadata.json": b"{}"}, {"mp_rank_00/notes.txt": 1}, {"common.txt": 1}])
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"metadata.json": b"{}"},
+        {"mp_rank_00/notes.txt": 1},
+        {"common.txt": 1},
+        {"common.pt": 9, "rows.csv": 9},
+        {"common.pt": 9, "metadata.json": b'{"x": 1}'},
+    ],
+)
 def test_other_folders_hold_no_megatron_checkpoint(files):
     assert recognise(LAYOUT, files) == []
 

@@ -160,25 +160,35 @@ def test_an_index_too_large_to_read_leaves_what_the_names_say():
 
 
 def test_without_an_index_the_names_count_and_two_counts_are_said():
-    files = {"c.data-00000-of-00001": 5, "c.data-00002-of-00003": 5}
+    files = {"ckpt.data-00000-of-00001": 5, "ckpt.data-00002-of-00003": 5}
     found = only(LAYOUT, files)
     assert found.missing == (
-        Missing("c.index", "c.data-00000-of-00001"),
-        Missing("c.data-00000-of-00003", "c.data-00002-of-00003"),
-        Missing("c.data-00001-of-00003", "c.data-00002-of-00003"),
+        Missing("ckpt.index", "ckpt.data-00000-of-00001"),
+        Missing("ckpt.data-00000-of-00003", "ckpt.data-00002-of-00003"),
+        Missing("ckpt.data-00001-of-00003", "ckpt.data-00002-of-00003"),
     )
     assert found.warnings == (
-        "c has data files of 2 saves, and no index tells which count: c.data-00000-of-00001, c.data-00002-of-00003",
+        "ckpt has data files of 2 saves, and no index tells which count: "
+        "ckpt.data-00000-of-00001, ckpt.data-00002-of-00003",
     )
+
+
+def test_data_files_without_an_index_are_a_checkpoint_only_where_the_names_say_so():
+    files = {"rows.data-00000-of-00002": 5, "rows.data-00001-of-00002": 5}
+    assert recognise(LAYOUT, files) == []
+    assert recognise(LAYOUT, files | {"checkpoint": b"step 3"}) == []
+    assert only(LAYOUT, files | {"rows.meta": 9}).missing == (Missing("rows.index", "rows.data-00000-of-00002"),)
+    named = {f"model.ckpt-9.{path.removeprefix('rows.')}": 5 for path in files}
+    assert only(LAYOUT, named).missing == (Missing("model.ckpt-9.index", "model.ckpt-9.data-00000-of-00002"),)
 
 
 def test_a_few_bytes_that_claim_100_000_files_name_the_first_thousand():
     found = only(LAYOUT, {"c.index": index([], shards=100_000)})
     assert len(found.missing) == 1_000
     assert found.problems == ("99,000 more files are missing, the first of them c.data-01000-of-100000",)
-    found = only(LAYOUT, {"c.data-00007-of-99999": 5})
+    found = only(LAYOUT, {"ckpt.data-00007-of-99999": 5})
     assert len(found.missing) == 1_000
-    assert found.problems == ("98,999 more files are missing, the first of them c.data-01000-of-99999",)
+    assert found.problems == ("98,999 more files are missing, the first of them ckpt.data-01000-of-99999",)
 
 
 @pytest.mark.parametrize(

@@ -86,9 +86,10 @@ def test_a_version_of_which_only_the_marker_is_left_is_no_model():
     assert only(LAYOUT, {"config.pbtxt": b'backend: "fil"', "2/": 0}).problems == ("the version 2 holds no file",)
 
 
-def test_a_model_without_a_version_is_a_problem():
+def test_a_model_without_a_version_is_a_warning():
     found = only(LAYOUT, {"config.pbtxt": ONNX, "v1/model.onnx": 9, "0/model.onnx": 9, "model.onnx": 9})
-    assert found.problems == ("no folder of a version beside config.pbtxt: the names of versions are numbers from 1",)
+    assert found.warnings == ("no folder of a version beside config.pbtxt: the names of versions are numbers from 1",)
+    assert found.problems == found.missing == ()
     assert found.others == ("0/model.onnx", "model.onnx", "v1/model.onnx")
 
 
@@ -137,6 +138,12 @@ def test_a_config_made_of_quotes_takes_no_more_time_than_its_length():
     start = time.process_time()
     only(LAYOUT, {"config.pbtxt": config, "1/model.onnx": 9})
     assert time.process_time() - start < 1.5, "a megabyte of open strings was read in quadratic time"
+
+
+@pytest.mark.parametrize("config", [b'node { name: "x" op: "Placeholder" }', b"", b'name: "m', b"\xff"])
+def test_without_a_version_a_config_that_names_no_backend_is_another_tools(config):
+    assert recognise(LAYOUT, {"config.pbtxt": config, "model.onnx": 9}) == []
+    assert only(LAYOUT, {"config.pbtxt": config, "1/model.onnx": 9}).name == "1"
 
 
 def test_folders_without_a_config_are_none_of_triton():
