@@ -1,9 +1,13 @@
 """PEFT adapters: `adapter_config.json` and the weights that it describes.
 
-The base model is another set that may live anywhere; its name is passed on, never followed.
+MLX and AdapterHub keep adapters of their own beside a config of the same name, which gives no `peft_type`. The base
+model is another set that may live anywhere; its name is passed on, never followed.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from artifact_store.history.layouts.configs import loaded
 from artifact_store.history.layouts.content import Fault, kind, read_object, shown
@@ -22,18 +26,21 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     missing: list[Missing] = []
     problems: list[str] = []
     warnings: list[str] = []
-    if not weights:
-        missing.append(Missing(WEIGHTS[0], CONFIG))
-    elif not indexes:
-        missing.append(Missing(CONFIG, weights[0]))
-    if len(weights) > 1:
-        warnings.append(f"{weights[0]} is taken before {weights[1]}, which may be of an older save")
+    config: Mapping[str, Any] = {}
     if indexes:
         try:
             config = yield from read_object(folder, CONFIG)
             warnings += _base(config.get("base_model_name_or_path"))
         except Fault as fault:
             problems.append(str(fault))
+    if not weights and not isinstance(config.get("peft_type"), str):
+        return []
+    if not weights:
+        missing.append(Missing(WEIGHTS[0], CONFIG))
+    elif not indexes:
+        missing.append(Missing(CONFIG, weights[0]))
+    if len(weights) > 1:
+        warnings.insert(0, f"{weights[0]} is taken before {weights[1]}, which may be of an older save")
     found = ModelSet(
         layout="peft",
         prefix=folder.prefix,

@@ -36,6 +36,21 @@ def test_a_config_without_weights_misses_them():
     assert found.members == ()
 
 
+@pytest.mark.parametrize(
+    ("config", "weights"),
+    [
+        (b'{"fine_tune_type": "lora", "num_layers": 16}', "adapters.safetensors"),
+        (b'{"config": {"alpha": 8}, "peft_type": null}', "pytorch_adapter.bin"),
+        (b"{", "adapter.pt"),
+        (b"", "adapter.pt"),
+        (b"[]", "adapter.pt"),
+    ],
+)
+def test_a_config_of_another_library_is_no_adapter_of_peft(config, weights):
+    assert recognise(LAYOUT, {"adapter_config.json": config, weights: 80, "head_config.json": 9}) == []
+    assert len(recognise(LAYOUT, {"adapter_config.json": config, "adapter_model.bin": 80})) == 1
+
+
 def test_weights_without_a_config_miss_it():
     found = only(LAYOUT, {"adapter_model.bin": 80})
     assert found.missing == (Missing("adapter_config.json", "adapter_model.bin"),)
