@@ -11,11 +11,12 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from glob import escape
 from typing import Any
 
 from artifact_store.errors import Refused
 from artifact_store.history.instant import show
-from artifact_store.history.models import Verdict
+from artifact_store.history.models import Verdict, identity
 from artifact_store.history.scope import Scope
 from artifact_store.history.verdict import Condition, some
 
@@ -131,7 +132,15 @@ class PlannedModel:
 class NotWhole(Refused):
     """A restore would bring back something that is no model. verdicts: of the models that are not whole."""
 
-    def __init__(self, verdicts: Sequence[Verdict], scope: Scope, instant: float, remedy: str = RESTORE) -> None:
+    def __init__(
+        self,
+        verdicts: Sequence[Verdict],
+        scope: Scope,
+        instant: float,
+        remedy: str = RESTORE,
+        judged: Sequence[Verdict] = (),
+    ) -> None:
+        """judged: all models that were looked at, so that what is named to be left out is none of theirs."""
         self.verdicts = tuple(verdicts)
         lines = []
         for verdict in self.verdicts[:TOLD]:
@@ -147,19 +156,39 @@ class NotWhole(Refused):
         if any(verdict.thaw_first for verdict in self.verdicts) and remedy != LOCK:
             remedy = FROZEN
         elif lost and remedy == RESTORE:
-            remedy = f"{some([verdict.title for verdict in lost])} cannot be had whole: {_without(lost, scope)}"
+            remedy = f"{some([verdict.title for verdict in lost])} cannot be had whole: {_without(lost, judged, scope)}"
         lines.append(f"nothing was written; {remedy}")
         super().__init__("\n".join(lines))
 
 
-def _without(verdicts: Iterable[Verdict], scope: Scope) -> str:
-    """How to restore all but these models, and how to restore them all the same."""
-    prefixes = dict.fromkeys(verdict.found.prefix for verdict in verdicts)
-    within = [scope.relative(prefix) for prefix in prefixes if prefix.startswith(scope.root) and prefix != scope.root]
-    if len(within) < len(prefixes):
-        return "add --as-is to restore it as it was"
-    globs = " ".join(shlex.join(["--exclude", f"{prefix}*"]) for prefix in within[:TOLD])
-    return f"leave it out ({globs}), or add --as-is"
+def _without(lost: Iterable[Verdict], judged: Iterable[Verdict], scope: Scope) -> str:
+    """How to restore all but these models, and how to restore them all the same. A folder is left out where nothing but
+    them was found in it, else what is theirs alone. judged: all that were."""
+    as_is = "add --as-is to restore it as it was"
+    own: dict[str, set[str]] = {}
+    for verdict in lost:
+        own.setdefault(verdict.found.prefix, set()).update(own_keys(verdict))
+    names = {identity(verdict.found) for verdict in lost}
+    others = [verdict for verdict in judged if identity(verdict.found) not in names]
+    kept = {key for verdict in others for key in own_keys(verdict)}
+    globs: list[str] = []
+    for prefix, keys in own.items():
+        if any(verdict.found.prefix.startswith(prefix) for verdict in others):
+            globs += [escape(scope.relative(key)) for key in sorted(keys - kept) if scope.contains(key)]
+        elif prefix.startswith(scope.root) and prefix != scope.root:
+            globs.append(f"{escape(scope.relative(prefix))}*")
+        else:
+            return as_is
+    if not globs or len(globs) > TOLD:
+        return as_is
+    return f"leave it out ({' '.join(shlex.join(['--exclude', glob]) for glob in globs)}), or add --as-is"
+
+
+def own_keys(verdict: Verdict) -> frozenset[str]:
+    """What is a model's own: its files, those it lacks, those it had when it was whole, and what looks like them."""
+    found = verdict.found
+    missing = (missing.path for missing in found.missing)
+    return frozenset(found.prefix + path for path in (*found.paths, *found.leftovers, *missing, *verdict.paths_before))
 
 
 def folder_of(key: str) -> str:

@@ -210,8 +210,16 @@ def _allowed(steps: Iterable[Step], states: _States, scope: Scope, header: Heade
     broken = [v for v in states.watch.verdicts if not v.whole and not (options.thaw and v.thaw_first)]
     left = [v for v in states.watch.broken if not (options.thaw and v.thaw_first)]
     if broken and options.models != Wanted.AS_IS:
-        raise NotWhole(broken, scope, header.instant, LOCKED if states.locked else RESTORE)
+        remedy = LOCKED if states.locked else RESTORE
+        raise NotWhole(broken, scope, header.instant, remedy, states.watch.verdicts)
     if left and options.models != Wanted.AS_IS:
-        raise LeavesBroken(left, scope, header.instant, keep_new=options.keep_new)
+        raise LeavesBroken(
+            left,
+            scope,
+            header.instant,
+            keep_new=options.keep_new,
+            globs=bool(options.include or options.exclude),
+            to=str(header.destination),
+        )
     if not changes:
         states.watch.judge_rest()

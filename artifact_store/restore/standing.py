@@ -28,7 +28,17 @@ TOLD = 10
 class LeavesBroken(Refused):
     """A restore would leave what is no model, since it leaves some of its files as they are now."""
 
-    def __init__(self, broken: Sequence[Verdict], scope: Scope, instant: float, *, keep_new: bool) -> None:
+    def __init__(
+        self,
+        broken: Sequence[Verdict],
+        scope: Scope,
+        instant: float,
+        *,
+        keep_new: bool = False,
+        globs: bool = False,
+        to: str = "",
+    ) -> None:
+        """keep_new, globs: what of --keep-new and of --include, --exclude was given. to: another place, as given."""
         lines = [
             f"{verdict.title} ({verdict.found.layout}) would be no whole model after this restore: "
             f"{'; '.join(verdict.reasons)}"
@@ -37,8 +47,14 @@ class LeavesBroken(Refused):
         if len(broken) > TOLD:
             lines.append(f"and {len(broken) - TOLD:,} more models of {scope}")
         address = str(Scope(scope.bucket, broken[0].found.prefix))
-        whole = shlex.join(["artifact-store", "restore", address, "--at", show(instant)])
-        instead = "leave --keep-new out" if keep_new else f"restore all of it ({whole})"
+        whole = shlex.join(["artifact-store", "restore", address, "--at", show(instant), *(["--to", to] if to else [])])
+        if keep_new:
+            instead = "leave --keep-new out"
+        elif globs and to:
+            # Below another place, a key is named relative to the prefix: another one would bring it elsewhere.
+            instead = "leave --include and --exclude out"
+        else:
+            instead = f"restore all of it ({whole})"
         lines.append(f"nothing was written; {instead}, or add --as-is to do it all the same")
         super().__init__("\n".join(lines))
 
@@ -88,6 +104,11 @@ class After:
                 condition = Condition.INCOMPLETE if verdict.whole else verdict.condition
                 reasons = (*verdict.reasons, *self._beside(found))
                 yield replace(verdict, condition=condition, reasons=reasons, before=None, after=None)
+
+    def leaves(self, found: ModelSet) -> bool:
+        """Whether a model's weights stay as they are: what they were worth is then nobody's business."""
+        weights = {*found.members, *found.indexes}
+        return bool(weights & self.left) and not weights & self.written
 
     def mixes(self, found: ModelSet) -> bool:
         """Whether what makes a model comes from the restore in part, and in part stands as it is."""

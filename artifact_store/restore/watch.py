@@ -24,7 +24,7 @@ from artifact_store.history.models import (
 from artifact_store.history.scope import Scope
 from artifact_store.history.state import KeyState, at
 from artifact_store.history.verdict import Condition
-from artifact_store.restore.models import UNJUDGED, PlannedModel, enclosing, folder_of
+from artifact_store.restore.models import UNJUDGED, PlannedModel, enclosing, folder_of, own_keys
 from artifact_store.restore.standing import After
 from artifact_store.s3.operations import Entry, Job
 from artifact_store.s3.server import Server
@@ -233,6 +233,7 @@ class Watch:
         if not (folder.written and folder.left_out):
             return Judged(folder, verdicts)
         after = After.of(folder, self._wanted, elsewhere=self.everything)
+        verdicts = [verdict for verdict in verdicts if verdict.whole or not after.leaves(verdict.found)]
         will_be = yield from after.judged(bucket, folder)
         return Judged(folder, verdicts, list(after.broken(verdicts, will_be)), will_be)
 
@@ -278,28 +279,31 @@ def _as_locked(verdict: Verdict) -> Verdict:
 
 def nearest(broken: Iterable[Verdict], judged: Sequence[Verdict]) -> Chosen:
     """The instants that make these models whole, for their own files and nothing beside them. Models around one go with
-    it, and those that have files of it; models that cannot be had whole are left out. judged: all that were."""
-    instants: dict[Identity, float] = {}
-    for verdict in broken:
-        if verdict.before is None:
-            continue
-        inner, own = verdict.found, _keys(verdict)
-        for other in judged:
-            name, prefix = identity(other.found), other.found.prefix
-            around = prefix != inner.prefix and inner.prefix.startswith(prefix)
-            inside = prefix != inner.prefix and prefix.startswith(inner.prefix)
-            if name == identity(inner) or around or (inside and not own.isdisjoint(_keys(other))):
-                instants[name] = min(instants.get(name, float("inf")), float(verdict.before))
-    keys: dict[str, float] = {}
+    it, and those that have files of it, and so on: no file is taken from two instants. One that was not there yet goes
+    alone, and leaves what others have of it. Models that cannot be had whole are left out. judged: all that were."""
+    own = {identity(verdict.found): own_keys(verdict) for verdict in judged}
+    sharing: dict[str, list[Verdict]] = {}
+    by_prefix: dict[str, list[Verdict]] = {}
     for verdict in judged:
+        by_prefix.setdefault(verdict.found.prefix, []).append(verdict)
+        for key in own[identity(verdict.found)]:
+            sharing.setdefault(key, []).append(verdict)
+    instants: dict[Identity, float] = {}
+    alone = {identity(verdict.found) for verdict in broken if verdict.absent_before}
+    waiting = [(verdict, float(verdict.before)) for verdict in broken if verdict.before is not None]
+    while waiting:
+        verdict, instant = waiting.pop()
         name = identity(verdict.found)
-        if name in instants:
-            keys |= dict.fromkeys(_keys(verdict), instants[name])
+        if instants.get(name, float("inf")) <= instant:
+            continue
+        instants[name] = instant
+        around = [one for prefix in enclosing(verdict.found.prefix) for one in by_prefix.get(prefix, ())]
+        sharers = [] if name in alone else [one for key in own[name] for one in sharing[key]]
+        waiting += [(one, instant) for one in (*around, *sharers) if identity(one.found) not in alone]
+    keys: dict[str, float] = {}
+    for name, instant in instants.items():
+        for key in own[name]:
+            users = {identity(one.found) for one in sharing[key]} - alone
+            if name not in alone or not users:
+                keys[key] = min(instant, keys.get(key, instant))
     return Chosen(instants, keys)
-
-
-def _keys(verdict: Verdict) -> frozenset[str]:
-    """What is a model's own: its files, those it lacks, those it had when it was whole, and what looks like them."""
-    found = verdict.found
-    missing = (missing.path for missing in found.missing)
-    return frozenset(found.prefix + path for path in (*found.paths, *found.leftovers, *missing, *verdict.paths_before))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -14,11 +18,13 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from artifact_store.errors import Refused
+from artifact_store.history.instant import show
 from artifact_store.history.models import assess, survey
 from artifact_store.history.scope import parse_scope
 from artifact_store.history.state import UNSETTLED_WINDOW
 from artifact_store.restore.apply import apply
 from artifact_store.restore.destination import IN_PLACE, parse_destination
+from artifact_store.restore.models import NotWhole
 from artifact_store.restore.plan import PlanOptions
 from artifact_store.restore.planfile import Plan
 from artifact_store.restore.planner import make_plan
@@ -278,3 +284,80 @@ def test_whatever_is_left_a_restore_that_succeeds_leaves_whole_models(
         }
     elif any(model.prefix == "m/" for model in made.header.models):
         assert set(found.values()) <= {"whole"}
+
+
+def archived(step: int) -> bytes:
+    """Weights as PyTorch saves them."""
+    file = BytesIO()
+    with ZipFile(file, "w") as archive:
+        archive.writestr("archive/data.pkl", b"%d" % step)
+    return file.getvalue()
+
+
+def test_models_that_share_files_are_taken_from_one_save_where_the_nearest_is_asked_for(tmp_path: Path) -> None:
+    """T inside the second push: one set of weights is all there, the other is not, and they share a config."""
+
+    def push(step: int) -> dict[str, bytes]:
+        return {**sharded(step, 2), "m/config.json": b'{"v": %d}' % step, "m/pytorch_model.bin": archived(step)}
+
+    s3 = MemoryS3()
+    for step, second in ((1, T0 - 86_400), (2, T - 2), (3, LATER)):
+        files = push(step)
+        told(s3, {key: files[key] for key in sorted(files)}, second)
+    s3.clock = LATER + 86_400
+    with pytest.raises(Refused, match="is mid-save at"):
+        plan(s3, tmp_path)
+    made = plan(s3, tmp_path, models="nearest")
+    assert {(one.title, one.condition) for one in made.header.models} == {("m/", "whole"), ("m/bin", "whole")}
+    assert apply(s3, made, options=SMALL).complete
+    assert s3.contents() == push(1)
+
+
+def test_what_is_not_there_yet_goes_without_the_config_of_what_is(tmp_path: Path) -> None:
+    was = {"m/config.json": b"{}", "m/pytorch_model.bin": archived(1)}
+    s3 = MemoryS3()
+    told(s3, was, T - 50)
+    shards = {key: data for key, data in sharded(1, 2).items() if key not in was}
+    told(s3, shards, T - 1)
+    told(s3, dict.fromkeys(was, b"bad"), LATER)
+    s3.clock = LATER + 86_400
+    assert apply(s3, plan(s3, tmp_path, models="nearest"), options=SMALL).complete
+    assert s3.contents() == was
+
+
+@pytest.mark.parametrize(
+    ("address", "options", "remedy"),
+    [
+        ("s3://bkt", {"include": ("m/*1-of*",)}, "leave --include and --exclude out"),
+        ("s3://bkt/m/*", {"exclude": ("*1-of*",)}, "leave --include and --exclude out"),
+        ("s3://bkt/m/model-00001*", {}, "restore all of it (artifact-store restore s3://bkt/m/ --at {at} --to {to})"),
+    ],
+)
+def test_what_is_told_to_be_done_instead_goes_to_the_same_place(
+    address: str, options: dict[str, tuple[str, ...]], remedy: str, tmp_path: Path
+) -> None:
+    s3 = MemoryS3()
+    told(s3, sharded(1, 2), T0)
+    told(s3, sharded(2, 2), LATER)
+    s3.clock = LATER + 86_400
+    with pytest.raises(LeavesBroken) as error:
+        plan(s3, tmp_path, address, to=str(tmp_path / "out"), **options)
+    wanted = remedy.format(at=show(T), to=tmp_path / "out")
+    assert str(error.value).splitlines()[-1] == f"nothing was written; {wanted}, or add --as-is to do it all the same"
+
+
+@pytest.mark.parametrize("address", ["s3://bkt", "s3://bkt/run[1]*", "s3://bkt/run[1]"])
+def test_what_is_told_to_be_left_out_brings_back_the_models_beside_it(address: str, tmp_path: Path) -> None:
+    """As it stands in the message, whatever the names hold."""
+    whole = {"run[1]/config.json": b"{}", "run[1]/pytorch_model.bin": archived(1)}
+    s3 = MemoryS3()
+    told(s3, whole, T0 - 90_000)
+    told(s3, {"run[1]/model.safetensors": b"no such thing"}, T0)
+    told(s3, dict.fromkeys((*whole, "run[1]/model.safetensors"), b"bad"), LATER)
+    s3.clock = LATER + 86_400
+    with pytest.raises(NotWhole, match="leave it out") as error:
+        plan(s3, tmp_path, address)
+    (command,) = re.findall(r"leave it out \((.*)\), or add", str(error.value))
+    globs = [word for word in shlex.split(command) if word != "--exclude"]
+    assert apply(s3, plan(s3, tmp_path, address, exclude=tuple(globs)), options=SMALL).complete
+    assert {key: s3.contents()[key] for key in whole} == whole

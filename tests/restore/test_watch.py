@@ -1,4 +1,4 @@
-"""What is kept of a listing is little and cheap, whatever the shape of the bucket."""
+"""What is kept of a listing is little and cheap, and no model is taken from two instants."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artifact_store.history.listing import History
-from artifact_store.history.models import Candidate
+from artifact_store.history.models import Candidate, Verdict, identity
+from artifact_store.history.sets import ModelSet
+from artifact_store.history.verdict import Condition
 from artifact_store.restore.models import enclosing
-from artifact_store.restore.watch import Kept
+from artifact_store.restore.watch import Kept, nearest
 
 FOLDERS = st.lists(st.sampled_from(["a/", "b/", "/", "ab/"]), max_size=4).map("".join)
 
@@ -67,3 +69,32 @@ def test_keeping_a_folder_costs_the_same_however_many_are_kept() -> None:
 )
 def test_the_folders_around_a_key_are_all_that_its_slashes_tell(key: str, around: list[str]) -> None:
     assert list(enclosing(key)) == around
+
+
+@st.composite
+def verdicts(draw: st.DrawFn) -> list[Verdict]:
+    """Models of one folder and of one in it, that share files as they may."""
+    found = []
+    for number in range(draw(st.integers(1, 5))):
+        prefix = draw(st.sampled_from(["m/", "m/in/"]))
+        names = draw(st.sets(st.sampled_from("abcdef"), min_size=1, max_size=3))
+        paths = tuple(sorted(f"in/{name}" if prefix == "m/" else name for name in names))
+        before = draw(st.none() | st.integers(1, 5))
+        absent = before is not None and draw(st.booleans())
+        condition = Condition.WHOLE if before is None else Condition.MID_SAVE
+        one = ModelSet(layout="l", prefix=prefix, name=str(number), members=paths)
+        found.append(Verdict(one, condition, (), 1, 1.0, before, absent_before=absent))
+    return found
+
+
+@given(verdicts())
+def test_no_model_is_taken_from_two_instants(judged: list[Verdict]) -> None:
+    """Whatever files models share: what goes back takes all of them along, and what was not there yet leaves them."""
+    broken = [verdict for verdict in judged if not verdict.whole]
+    chosen = nearest(broken, judged)
+    assert {identity(verdict.found) for verdict in broken} <= chosen.models.keys()
+    for verdict in judged:
+        found = verdict.found
+        if not verdict.absent_before:
+            instants = {chosen.keys.get(found.prefix + path, 9) for path in found.paths}
+            assert instants == {chosen.models.get(identity(found), 9)}
