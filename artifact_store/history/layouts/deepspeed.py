@@ -1,7 +1,8 @@
 """DeepSpeed checkpoints: a folder of rank files for each tag, and `latest`, which names the tag.
 
 `latest` is written before all ranks are done, so it proves nothing. What the names of rank files tell: every rank from
-0 to the largest, in each of the two directions (data and model parallel), must have its file.
+0 to the largest, in each of the two directions (data and model parallel), must have its file. Trainers of Hugging Face
+keep a tag beside weights that are whole without it, and often those alone are kept.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Readi
 
 POINTERS: Final = ("latest", "latest_universal")
 _TAG: Final = re.compile(r"global_step[0-9]{1,18}(_universal)?")
+_WEIGHTS: Final = re.compile(r"(?:model|pytorch_model|adapter_model)[-.].*(?:safetensors|bin)", re.DOTALL)
 _STATES: Final = "_states.pt"
 _DIRECTION: Final = "(zero_pp_rank|expp_rank|mp_rank|layer|expert|model)"
 _RANK: Final = re.compile(_DIRECTION + "_([0-9]{1,6})")
@@ -71,6 +73,9 @@ def _pointer(folder: Folder, name: str) -> Reading[ModelSet | None]:
     there = files_at(folder, tag)
     if not (ours or _TAG.fullmatch(tag) or any(path.endswith(_STATES) for path in there)):
         return None
+    if not there and any(_WEIGHTS.fullmatch(beside) for beside in folder.names):
+        text = f"{name} names {shown(tag)}, which is not there: training can go on from the weights beside it alone"
+        return pointer_set(LAYOUT.name, folder, name, others=others, warnings=(text,))
     return pointer_set(LAYOUT.name, folder, name, target=tag, there=there, others=others)
 
 

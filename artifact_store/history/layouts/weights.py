@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from artifact_store.history.layouts.configs import loaded
@@ -110,12 +110,27 @@ def _group(found: dict[tuple[int, str], Group], number: int, family: Family, var
 def weight_sets(
     folder: Folder, layout: str, families: Iterable[Family], others: tuple[str, ...]
 ) -> Reading[list[ModelSet]]:
-    """One set for each family and variant in the folder. others: what belongs to each of them beside."""
-    sets = []
+    """One set for each family and variant in the folder. others: what belongs to each of them beside.
+
+    Families come in the order in which readers look for them, so none gets to an index without files that lies beside a
+    whole set of an earlier one: a download that left files out, or a conversion, leaves such an index.
+    """
+    sets: list[ModelSet] = []
     for group in groups(direct_names(folder), families):
         found = yield from _set(folder, layout, group, others)
-        sets.append(found)
+        earlier = next(
+            (at for at, one in enumerate(sets) if one.members and not one.missing and not one.problems), None
+        )
+        if earlier is None or found.members or found.leftovers:
+            sets.append(found)
+        else:
+            sets[earlier] = _beside_leftover(sets[earlier], found)
     return sets
+
+
+def _beside_leftover(whole: ModelSet, left: ModelSet) -> ModelSet:
+    text = f"none of the files of {left.indexes[0]} is there: it was left by a download or a save without them"
+    return replace(whole, others=(*whole.others, *left.indexes), warnings=(*whole.warnings, text))
 
 
 def _set(folder: Folder, layout: str, group: Group, others: tuple[str, ...]) -> Reading[ModelSet]:

@@ -135,6 +135,22 @@ def test_a_pointer_to_a_folder_that_is_gone_misses_it(files):
     assert only(LAYOUT, files).missing == (Missing("global_step1000", "latest"),)
 
 
+@pytest.mark.parametrize(
+    "weights",
+    ["model.safetensors", "model-00001-of-00002.safetensors", "pytorch_model.bin", "adapter_model.safetensors"],
+)
+def test_a_pointer_to_a_folder_that_is_gone_is_a_warning_beside_weights_that_are_whole_without_it(weights):
+    files = {weights: 9, "latest": b"global_step500", "zero_to_fp32.py": 9}
+    found = only(LAYOUT, files)
+    assert (found.pointers, found.others, found.missing, found.problems) == (("latest",), ("zero_to_fp32.py",), (), ())
+    assert found.warnings == (
+        "latest names global_step500, which is not there: training can go on from the weights beside it alone",
+    )
+    there = only(LAYOUT, files | {"global_step500/mp_rank_00_model_states.pt": 5})
+    assert (there.targets, there.warnings) == (("global_step500/mp_rank_00_model_states.pt",), ())
+    assert recognise(LAYOUT, {weights: 9, "latest": b"2024-01-01/run"}) == []
+
+
 def test_both_pointers_are_found():
     files = RUN | {"latest": b"global_step100", "latest_universal": b"global_step100_universal"}
     assert [(found.name, found.missing) for found in recognise(LAYOUT, files)] == [

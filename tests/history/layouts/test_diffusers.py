@@ -170,6 +170,16 @@ def test_variants_of_a_component_are_models_of_their_own():
     assert [found.name for found in recognise(LAYOUT, files)] == ["", "fp16", "bin", "non_ema.bin"]
 
 
+def test_an_index_of_a_component_that_a_download_left_is_told_with_the_component():
+    left = {f"vae/{STEM}.bin.index.json": index({"t": f"{STEM}-00001-of-00001.bin"})}
+    found = only(LAYOUT, PIPELINE | left)
+    assert (found.missing, found.problems) == ((), ())
+    assert set(found.paths) == {*PIPELINE, *left}
+    assert found.warnings == (
+        f"vae: none of the files of {STEM}.bin.index.json is there: it was left by a download or a save without them",
+    )
+
+
 def test_a_bin_file_beside_its_index_is_taken_first():
     found = only(LAYOUT, sharded(STEM, 2, suffix="bin") | {f"{STEM}.bin": 9})
     assert found.readers == {

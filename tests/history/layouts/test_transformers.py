@@ -155,6 +155,32 @@ def test_formats_side_by_side_are_sets_of_their_own_and_safetensors_come_first()
     assert second.warnings == ("safetensors lie beside these files and are taken before them",)
 
 
+BIN_INDEX = "pytorch_model.bin.index.json"
+
+
+@pytest.mark.parametrize("content", [sharded("pytorch_model", 2, suffix="bin")[BIN_INDEX], b"", b"{}"])
+@pytest.mark.parametrize("weights", [{"model.safetensors": 9}, sharded("model", 2)], ids=["single", "shards"])
+def test_an_index_none_of_whose_files_is_there_is_left_over_beside_whole_weights_that_come_first(weights, content):
+    found = only(LAYOUT, weights | {BIN_INDEX: content} | CONFIGS)
+    assert (found.name, found.missing, found.problems) == ("", (), ())
+    assert set(found.paths) == {*weights, BIN_INDEX, *CONFIGS}
+    assert found.warnings == (
+        f"none of the files of {BIN_INDEX} is there: it was left by a download or a save without them",
+    )
+
+
+def test_an_index_without_files_is_no_leftover_where_readers_look_for_it_or_a_file_of_it_is_there():
+    bin_files = sharded("pytorch_model", 2, suffix="bin")
+    (first, second) = recognise(LAYOUT, {INDEX: sharded("model", 2)[INDEX], "pytorch_model.bin": 9} | CONFIGS)
+    assert (first.name, len(first.missing), second.name, second.missing) == ("", 2, "bin", ())
+    one = {path: content for path, content in bin_files.items() if "00002-of" not in path}
+    assert [len(found.missing) for found in recognise(LAYOUT, {"model.safetensors": 9} | one | CONFIGS)] == [0, 1]
+    torn = {path: content for path, content in sharded("model", 2).items() if "00002-of" not in path}
+    left = {BIN_INDEX: bin_files[BIN_INDEX]}
+    assert [len(found.missing) for found in recognise(LAYOUT, torn | left | CONFIGS)] == [1, 2]
+    assert len(only(LAYOUT, left | CONFIGS).missing) == 2
+
+
 def test_a_bin_file_beside_its_index_divides_loaders():
     found = only(LAYOUT, {"pytorch_model.bin": 9} | sharded("pytorch_model", 2, suffix="bin") | CONFIGS)
     assert found.readers == {"transformers": "pytorch_model.bin", "vLLM": "every .bin file"}
