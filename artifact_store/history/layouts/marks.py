@@ -27,9 +27,12 @@ def _ending(*ends: str) -> Mark:
 
 
 def _mlflow(folder: Folder) -> bool:
-    if "MLmodel" in folder.names or ("artifacts" in folder.folders and _RUN.fullmatch(folder.prefix)):
-        return True
-    return registered_model(folder)
+    return "MLmodel" in folder.names or run(folder) or registered_model(folder)
+
+
+def run(folder: Folder) -> bool:
+    """Whether it is the folder of a run, which is named after its id."""
+    return "artifacts" in folder.folders and _RUN.fullmatch(folder.prefix) is not None
 
 
 def registered_model(folder: Folder) -> bool:

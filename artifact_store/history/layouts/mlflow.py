@@ -24,7 +24,7 @@ from artifact_store.history.layouts.content import (
     rightly_empty,
     shown,
 )
-from artifact_store.history.layouts.marks import MARKS, registered_model
+from artifact_store.history.layouts.marks import MARKS, registered_model, run
 from artifact_store.history.sets import Folder, Layout, Missing, ModelSet, Reading
 
 MODEL = "MLmodel"
@@ -46,8 +46,6 @@ PATHS = (
 machine that saved, and loaders use its last part alone."""
 
 ENVIRONMENTS = ("conda", "virtualenv")
-RUN = re.compile(r"(?:.*/)?[0-9a-f]{32}/")
-VERSION = re.compile(r"version-\d{1,9}")
 ALIASES = 1_000
 """Aliases of one registered model that are read."""
 
@@ -56,7 +54,7 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     if MODEL in folder.files:
         model = yield from _model(folder)
         return [model]
-    if "artifacts" in folder.folders and RUN.fullmatch(folder.prefix):
+    if run(folder):
         return _run(folder)
     if not registered_model(folder):
         return []

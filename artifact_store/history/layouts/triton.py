@@ -17,7 +17,6 @@ from artifact_store.history.layouts.content import (
     Fault,
     holds_weights,
     inner_path,
-    is_marker,
     read_text,
     rightly_empty,
     shown,
@@ -85,16 +84,15 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     if not versions and not config.served:
         return []
     warnings = [f"needs the model {shown(step)} of the same repository" for step in config.steps]
-    if not versions:
+    if not versions and not config.ensemble:  # the folder of an ensemble's version is empty: S3 has none
         warnings.append(f"no folder of a version beside {CONFIG}: the names of versions are numbers from 1")
     files: dict[str, list[str]] = {version: [] for version in versions or [""]}
     others = []
     for path in sorted(folder.files):
         top, slash, _ = path.partition("/")
-        # Triton wants the folder of a version even where the version holds nothing; on S3 its marker is that folder.
-        if slash and top in files and (config.ensemble or not is_marker(path)):
+        if slash and top in files:
             files[top].append(path)
-        elif path != CONFIG and not is_marker(path):
+        elif path != CONFIG:
             others.append(path)
     return [
         ModelSet(
@@ -105,7 +103,7 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
             pointers=(CONFIG,),
             others=tuple(others),
             missing=_missing(config, version, members),
-            problems=(*problems, *_nothing(config, version, members)),
+            problems=tuple(problems),
             warnings=tuple(warnings),
             parts={version: tuple(path for path in members if _of_one_save(path))} if version else {},
             may_be_empty=_rightly_empty(config, version, members),
@@ -132,7 +130,7 @@ def _parse(text: str) -> Config:
 
 
 def _of_one_save(path: str) -> bool:
-    return not is_marker(path) and holds_weights(path) and not OF_SHAPES.fullmatch(path.rsplit("/", 1)[-1])
+    return holds_weights(path) and not OF_SHAPES.fullmatch(path.rsplit("/", 1)[-1])
 
 
 def _missing(config: Config, version: str, members: list[str]) -> tuple[Missing, ...]:
@@ -144,13 +142,7 @@ def _missing(config: Config, version: str, members: list[str]) -> tuple[Missing,
 
 def _rightly_empty(config: Config, version: str, members: list[str]) -> frozenset[str]:
     """Not the file that the backend loads, whatever its name."""
-    return (rightly_empty(members) - {f"{version}/{config.file}"}) | {path for path in members if is_marker(path)}
-
-
-def _nothing(config: Config, version: str, members: list[str]) -> tuple[str, ...]:
-    if not version or members or config.file:
-        return ()
-    return (f"the version {version} holds no file",)
+    return rightly_empty(members) - {f"{version}/{config.file}"}
 
 
 LAYOUT = Layout("triton", MARKS["triton"], _recognise)

@@ -21,8 +21,6 @@ def test_each_version_is_a_model_and_the_config_points_to_it():
     files = {
         "config.pbtxt": ONNX,
         "labels.txt": 9,
-        "": 0,
-        "1/": 0,
         "1/model.onnx": 900,
         "10/model.onnx": 900,
         "10/model.onnx.data": 900,
@@ -81,11 +79,6 @@ def test_what_a_version_must_hold_is_not_guessed(config):
     assert only(LAYOUT, {"config.pbtxt": config, "1/engine": 9}).missing == ()
 
 
-def test_a_version_of_which_only_the_marker_is_left_is_no_model():
-    assert only(LAYOUT, {"config.pbtxt": ONNX, "2/": 0}).missing == (Missing("2/model.onnx", "config.pbtxt"),)
-    assert only(LAYOUT, {"config.pbtxt": b'backend: "fil"', "2/": 0}).problems == ("the version 2 holds no file",)
-
-
 def test_a_model_without_a_version_is_a_warning():
     found = only(LAYOUT, {"config.pbtxt": ONNX, "v1/model.onnx": 9, "0/model.onnx": 9, "model.onnx": 9})
     assert found.warnings == ("no folder of a version beside config.pbtxt: the names of versions are numbers from 1",)
@@ -93,18 +86,21 @@ def test_a_model_without_a_version_is_a_warning():
     assert found.others == ("0/model.onnx", "model.onnx", "v1/model.onnx")
 
 
-def test_an_ensemble_is_its_config_and_the_empty_folder_of_its_version():
+def test_an_ensemble_is_its_config_and_what_its_version_holds():
     config = b"""
     platform: "ensemble"
     ensemble_scheduling { step [ { model_name: "tokenize" }, { model_name: "bert" model_version: -1 }, { model_name: "bert" } ] }
     """
-    found = only(LAYOUT, {"config.pbtxt": config, "1/": 0})
-    assert (found.members, found.may_be_empty) == (("1/",), frozenset({"1/"}))
-    assert found.warnings == (
-        "needs the model bert of the same repository",
-        "needs the model tokenize of the same repository",
-    )
-    assert found.problems == found.missing == ()
+    kept = only(LAYOUT, {"config.pbtxt": config, "1/.keep": 0})
+    assert (kept.name, kept.members, kept.may_be_empty) == ("1", ("1/.keep",), frozenset({"1/.keep"}))
+    alone = only(LAYOUT, {"config.pbtxt": config})
+    assert (alone.name, alone.members) == ("", ())
+    for found in (kept, alone):
+        assert found.warnings == (
+            "needs the model bert of the same repository",
+            "needs the model tokenize of the same repository",
+        )
+        assert found.problems == found.missing == ()
 
 
 def test_empty_files_of_python_packages_are_no_fault():
