@@ -151,6 +151,8 @@ class _States:
         self._lock = lock
         self._s3, self._scope, self._header, self._chosen = s3, scope, header, chosen
         self._on_progress = on_progress
+        glob = selector(header.options)
+        self._selected: Callable[[str], bool] = lambda key: glob(scope.relative(key))
         everything = not isinstance(header.destination, InPlace)
         self.watch = Watch(
             s3,
@@ -162,20 +164,21 @@ class _States:
             all_of=header.options.models == Wanted.NEAREST,
             lock=lock,
             keep_new=header.options.keep_new,
+            selected=self._selected,
         )
 
     def __iter__(self) -> Iterator[KeyState]:
         return self.watch.passed(self._keys())
 
     def _keys(self) -> Iterator[tuple[History, KeyState, bool]]:
-        options, selected = self._header.options, selector(self._header.options)
+        options = self._header.options
         locked: set[str] = set()
         for seen, history in enumerate(self._scope.histories(self._s3), 1):
             if self._on_progress is not None and seen % 1000 == 0:
                 self._on_progress(seen)
             if self._lock is not None and history.key in self._lock.files:
                 locked.add(history.key)
-            chosen = selected(self._scope.relative(history.key))
+            chosen = self._selected(history.key)
             if self._lock is not None:
                 state = self._lock.state(history)
             else:

@@ -8,7 +8,7 @@ they were, and are nobody's business here.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from artifact_store.errors import Refused
@@ -48,7 +48,7 @@ class LeavesBroken(Refused):
             lines.append(f"and {len(broken) - TOLD:,} more models of {scope}")
         address = str(Scope(scope.bucket, broken[0].found.prefix))
         whole = shlex.join(["artifact-store", "restore", address, "--at", show(instant), *(["--to", to] if to else [])])
-        if keep_new:
+        if keep_new and broken[0].found.prefix.startswith(scope.root):
             instead = "leave --keep-new out"
         elif globs and to:
             # Below another place, a key is named relative to the prefix: another one would bring it elsewhere.
@@ -139,6 +139,13 @@ class After:
         needed = tuple(f"{missing.path}/" for missing in found.missing)
         gone = {missing.path for missing in found.missing}
         return any(path in gone or path.startswith(needed) for path in self.written)
+
+
+def concerns(found: ModelSet, written: Collection[str]) -> bool:
+    """Whether one of these paths is of a model, or would be."""
+    own = {*found.paths, *found.leftovers, *(missing.path for missing in found.missing)}
+    below = tuple(f"{missing.path}/" for missing in found.missing)
+    return any(path in own or path.startswith(below) for path in written)
 
 
 def _current(history: History) -> Entry | None:

@@ -6,14 +6,18 @@ instant for models that are not whole. What a verdict means for the plan is for 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from artifact_store.errors import S3Error
+from artifact_store.history.layouts import LAYOUTS
 from artifact_store.history.listing import History
 from artifact_store.history.models import (
     FILES_A_FOLDER,
     FOLDERS_AT_ONCE,
+    NOTHING,
     Candidate,
     Finder,
     Identity,
@@ -22,11 +26,12 @@ from artifact_store.history.models import (
     identity,
 )
 from artifact_store.history.scope import Scope
+from artifact_store.history.sets import Folder, Layout
 from artifact_store.history.state import KeyState, at
 from artifact_store.history.verdict import Condition
 from artifact_store.restore.models import UNJUDGED, PlannedModel, enclosing, folder_of, own_keys
-from artifact_store.restore.standing import After
-from artifact_store.s3.operations import Entry, Job
+from artifact_store.restore.standing import After, concerns
+from artifact_store.s3.operations import Entry, Job, ListVersions, VersionPage
 from artifact_store.s3.server import Server
 
 if TYPE_CHECKING:
@@ -34,9 +39,19 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 
+FORBIDDEN = 403
+
+AROUND = 3
+"""How many folders around a prefix are looked at: a model's parts lie no deeper in any layout known."""
+
+NAME_PAGES = 10
+"""Most pages of names that are read of such a folder, to see whether it may hold a model at all."""
+
 FILES_KEPT = FILES_A_FOLDER
 """Most files whose histories are kept, so that their models can be judged again without listing: about 20 MB."""
 
+LARGE = f"it has more than {FILES_A_FOLDER:,} files, so they come back key by key"
+DENIED = "it may not be listed with this account, so what lies beside that which comes back is not known"
 MANY = "too many files to look at all models where there is nothing to do; artifact-store models judges each"
 
 
@@ -96,6 +111,7 @@ class Watch:
     all_of: models of which nothing would be written are judged too. lock: whose versions are taken, and judged as they
     are: what came later says nothing about them. keep_new: what was not there at the instant is left alone. broken:
     models that the restore would leave in a state in which they are none, since it leaves some of their files.
+    selected: whether a key of the scope is to be restored at all.
     """
 
     s3: Server
@@ -109,6 +125,7 @@ class Watch:
     keep_new: bool = False
     verdicts: list[Verdict] = field(default_factory=list)
     broken: list[Verdict] = field(default_factory=list)
+    selected: Callable[[str], bool] = lambda _: True
     _idle: Kept = field(default_factory=Kept)
     """Folders of which nothing would be written."""
     _again: Kept = field(default_factory=Kept)
@@ -126,14 +143,14 @@ class Watch:
         """The states of the keys that are selected, in their order."""
         finder = Finder(self.scope)
         waiting: list[Candidate] = []
-        cut: set[str] = set()
+        touched = cut = False
         for history, state, selected in keys:
             writes = self._writes(state)
             past = self.lock.past(history) if self.lock is not None else history
             kept = not selected or (self.keep_new and state.then is None)
             waiting += finder.see(past, written=writes and not kept, left_out=writes and kept)
-            if writes and selected and not finder.sees_whole(history.key) and len(cut) < FOLDERS_AT_ONCE:
-                cut.add(folder_of(history.key))
+            if writes and selected:
+                touched, cut = True, cut or not finder.sees_whole(history.key)
             if len(waiting) >= FOLDERS_AT_ONCE:
                 self._judge(waiting)
                 waiting = []
@@ -141,9 +158,14 @@ class Watch:
                 yield state
         waiting += finder.end()
         self._judge(waiting)
-        for folder in sorted(cut):
-            self._judge_cut(folder)
         self._leave(finder.unjudged)
+        beside = folder_of(self.scope.prefix)
+        if cut:
+            self._judge_cut(beside)
+        # In another place there is nothing around it.
+        if touched and not self.everything:
+            for folder in islice(enclosing(beside if cut else self.scope.root), AROUND):
+                self._judge_cut(folder, around=True)
 
     def judge_rest(self) -> None:
         """Judge the models of which nothing would be written, for whoever is told that there is nothing to do."""
@@ -151,7 +173,7 @@ class Watch:
         for verdicts in self.s3.run(self._standing(folder) for folder in self._idle.folders):
             self.verdicts += [verdict for verdict in verdicts if not verdict.whole]
         if self._idle.full:
-            self._unjudged.append(PlannedModel(self.scope.root, "", "", UNJUDGED, self.instant, reasons=(MANY,)))
+            self._leave_one(self.scope.root, (), MANY)
 
     def nearer(self) -> Chosen:
         """The instants that make all models whole, as far as can be told without listing; those of now where there are
@@ -194,11 +216,11 @@ class Watch:
         return tuple(sorted((*models, *self._unjudged), key=lambda model: (model.prefix, model.name, model.layout)))
 
     def _leave(self, folders: Iterable[tuple[str, tuple[str, ...]]]) -> None:
-        why = (f"it has more than {FILES_A_FOLDER:,} files, so they come back key by key",)
-        self._unjudged += [
-            PlannedModel(prefix, "", " or ".join(layouts), UNJUDGED, self.instant, reasons=why)
-            for prefix, layouts in folders
-        ]
+        for prefix, layouts in folders:
+            self._leave_one(prefix, layouts, LARGE)
+
+    def _leave_one(self, prefix: str, layouts: Sequence[str], why: str) -> None:
+        self._unjudged.append(PlannedModel(prefix, "", " or ".join(layouts), UNJUDGED, self.instant, reasons=(why,)))
 
     def _writes(self, state: KeyState) -> bool:
         if self.everything:
@@ -206,11 +228,11 @@ class Watch:
         then, now = state.then, state.now
         return (then and then.version_id) != (now and now.version_id)
 
-    def _judge(self, folders: Sequence[Candidate]) -> None:
+    def _judge(self, folders: Sequence[Candidate], *, around: bool = False) -> None:
         for folder in folders:
             if not (folder.written or self.all_of):
                 self._idle.take(folder)
-        jobs = (self._judged(folder) for folder in folders if folder.written or self.all_of)
+        jobs = (self._judged(folder, around=around) for folder in folders if folder.written or self.all_of)
         found = {judged.folder.prefix: judged for judged in self.s3.run(jobs)}
         for judged in (found[folder.prefix] for folder in folders if folder.prefix in found):
             self.verdicts += judged.verdicts
@@ -226,15 +248,20 @@ class Watch:
                 wanted = (self._wanted(judged.folder.histories[path]) for path in verdict.archived)
                 self._to_thaw[identity(verdict.found)] = tuple((e.key, e.version_id) for e in wanted if e is not None)
 
-    def _judged(self, folder: Candidate) -> Job[Judged]:
+    def _judged(self, folder: Candidate, *, around: bool) -> Job[Judged]:
+        """around: of the models those alone of which the restore writes something."""
         bucket = self.scope.bucket
         verdicts = yield from assess(bucket, folder, self.instant, settled=self.settled, chosen=self.chosen.models)
         verdicts = [_as_locked(verdict) for verdict in verdicts] if self.lock is not None else verdicts
+        if around:
+            verdicts = [verdict for verdict in verdicts if concerns(verdict.found, folder.written)]
         if not (folder.written and folder.left_out):
             return Judged(folder, verdicts)
         after = After.of(folder, self._wanted, elsewhere=self.everything)
         verdicts = [verdict for verdict in verdicts if verdict.whole or not after.leaves(verdict.found)]
         will_be = yield from after.judged(bucket, folder)
+        if around:
+            will_be = [verdict for verdict in will_be if concerns(verdict.found, folder.written)]
         return Judged(folder, verdicts, list(after.broken(verdicts, will_be)), will_be)
 
     def _standing(self, folder: Candidate) -> Job[list[Verdict]]:
@@ -248,22 +275,56 @@ class Watch:
             return self.lock.state(history).then
         return at(history, self.chosen.keys.get(history.key, self.instant), settled=self.settled).then
 
-    def _judge_cut(self, folder: str) -> None:
+    def _judge_cut(self, folder: str, *, around: bool = False) -> None:
         """A folder of which the scope has only a part: what lies beside it is left out."""
-        whole = _folder_scope(self.scope.bucket, folder)
-        finder = Finder(whole)
-        found: list[Candidate] = []
-        for history in whole.histories(self.s3):
+        try:
+            candidate = self._part(folder)
+        except S3Error as error:
+            # Who may write a folder may be kept from listing what is around it.
+            if error.status != FORBIDDEN:
+                raise
+            self._leave_one(folder, (), DENIED)
+            return
+        if candidate is not None:
+            self._judge([candidate], around=around)
+
+    def _part(self, folder: str) -> Candidate | None:
+        """None where it holds no model, or more files than are looked at."""
+        layouts = self._layouts(folder)
+        if not layouts:
+            return None
+        part = Candidate(folder, layouts, {})
+        for history in _folder_scope(self.scope.bucket, folder).histories(self.s3):
+            if history.key.endswith("/"):
+                continue
+            if len(part.histories) == FILES_A_FOLDER:
+                self._leave_one(folder, [layout.name for layout in layouts], LARGE)
+                return None
             inside = self.scope.contains(history.key)
             if inside and self.lock is not None:
                 past, state = self.lock.past(history), self.lock.state(history)
             else:
-                past, state = history, at(history, self.instant, settled=self.settled)
-            writes = self._writes(state)
-            found += finder.see(past, written=writes and inside, left_out=writes and not inside)
-        found += finder.end()
-        self._judge([candidate for candidate in found if candidate.prefix == folder])
-        self._leave(found for found in finder.unjudged if found[0] == folder)
+                instant = self.chosen.keys.get(history.key, self.instant)
+                past, state = history, at(history, instant, settled=self.settled)
+            path = history.key[len(folder) :]
+            part.histories[path] = past
+            if self._writes(state):
+                kept = self.keep_new and state.then is None
+                (part.written if inside and self.selected(history.key) and not kept else part.left_out).add(path)
+        return part
+
+    def _layouts(self, folder: str) -> tuple[Layout, ...]:
+        """Those that a folder may hold a model of, by the names that lie directly in it."""
+        names: set[str] = set()
+        ask = ListVersions(self.scope.bucket, folder, "/")
+        for _ in range(NAME_PAGES):
+            page: VersionPage = self.s3.call(ask)
+            names.update(page.common_prefixes, (entry.key for entry in page.entries))
+            if not page.is_truncated:
+                break
+            ask = replace(ask, key_marker=page.next_key_marker, version_id_marker=page.next_version_id_marker)
+        shallow = Folder(folder, {name[len(folder) :]: NOTHING for name in sorted(names - {folder})})
+        return tuple(layout for layout in LAYOUTS if layout.marks(shallow))
 
 
 def _folder_scope(bucket: str, prefix: str) -> Scope:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from artifact_store.history.scope import parse_scope
 from artifact_store.history.state import UNSETTLED_WINDOW
 from artifact_store.restore.apply import apply
-from artifact_store.restore.models import NotWhole
+from artifact_store.restore.models import NotWhole, enclosing
 from artifact_store.restore.plan import PlanOptions
 from artifact_store.restore.planner import make_plan
+from artifact_store.restore.standing import LeavesBroken
 from artifact_store.restore.verify import verify
 from tests.history.test_layout_cases import NOW, PREFIX, T0, broken, bucket, verdicts
 from tests.model_files import KINDS, SHAPES, Files, Kind
@@ -178,3 +180,19 @@ def test_folder_markers_change_neither_the_verdict_nor_what_comes_back(kind: Kin
     assert {n: (v.condition, v.reasons) for n, v in verdicts(marked, instant).items()} == judged
     assert restore(marked, tmp_path, instant)
     assert there(marked) == saves[0] | dict.fromkeys(folders, b"")
+
+
+@every_kind
+def test_a_folder_or_file_of_a_model_comes_back_alone_only_where_the_model_is_of_one_save_then(
+    kind: Kind, tmp_path: Path
+) -> None:
+    """Whatever part of it the address names; T in the second save, and after the first."""
+    saves = [kind.save(step) for step in (1, 2, 3)]
+    parts = {folder for path in saves[0] for folder in enclosing(path) if folder} | kind.core(saves[0]).keys()
+    for part in sorted(parts):
+        for instant in (T0 + 9_999, T0 + 10_000 + len(saves[1]) // 2):
+            s3 = bucket(*(save.items() for save in saves))
+            with suppress(LeavesBroken):
+                if restore(s3, tmp_path, instant, address=f"s3://bkt/{PREFIX}{part}"):
+                    assert broken(verdicts(s3, LATER)) == {}, part
+                    assert list(faults(kind, there(s3), saves)) == [], part

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from artifact_store.errors import Refused
+from artifact_store.errors import Refused, S3Error
 from artifact_store.history.instant import show
 from artifact_store.history.models import assess, survey
 from artifact_store.history.scope import parse_scope
@@ -29,6 +29,7 @@ from artifact_store.restore.plan import PlanOptions
 from artifact_store.restore.planfile import Plan
 from artifact_store.restore.planner import make_plan
 from artifact_store.restore.standing import LeavesBroken
+from artifact_store.s3 import operations as op
 from tests.formats import bundles
 from tests.restore.memory import MemoryS3
 from tests.restore.support import SMALL
@@ -361,3 +362,89 @@ def test_what_is_told_to_be_left_out_brings_back_the_models_beside_it(address: s
     globs = [word for word in shlex.split(command) if word != "--exclude"]
     assert apply(s3, plan(s3, tmp_path, address, exclude=tuple(globs)), options=SMALL).complete
     assert {key: s3.contents()[key] for key in whole} == whole
+
+
+def ranks(step: int) -> dict[str, bytes]:
+    return {f"iter_0000100/mp_rank_{n:02}/model_optim_rng.pt": archived(step + n) for n in range(2)}
+
+
+@pytest.mark.parametrize("part", ["mp_rank_00", "mp_rank_00/*", "mp_rank_00/model_optim_rng.pt", "mp_rank_00/model*"])
+def test_a_part_of_a_model_in_a_folder_of_its_own_is_judged_with_the_rest(part: str, tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    told(s3, ranks(1), T0)
+    told(s3, ranks(11), LATER)
+    s3.clock = LATER + 86_400
+    remedy = "restore all of it (artifact-store restore s3://bkt/iter_0000100/ --at"
+    for options in ({}, {"keep_new": True}):
+        with pytest.raises(LeavesBroken, match=re.escape(remedy)):
+            plan(s3, tmp_path, f"s3://bkt/iter_0000100/{part}", **options)
+    # In another place nothing lies beside it.
+    plan(s3, tmp_path, "s3://bkt/iter_0000100/mp_rank_00", to=str(tmp_path / "out"))
+
+
+def test_what_is_not_selected_in_a_part_is_left_as_what_is_beside_it(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    told(s3, {**ranks(1), "iter_0000100/mp_rank_00/log.txt": b"1"}, T0)
+    told(s3, {**ranks(11), "iter_0000100/mp_rank_00/log.txt": b"2"}, LATER)
+    s3.clock = LATER + 86_400
+    made = plan(s3, tmp_path, "s3://bkt/iter_0000100/mp_rank_00", include=("log.txt",))
+    assert made.summary.changes == 1
+
+
+def test_a_broken_model_around_a_folder_that_is_none_of_it_is_nobodys_business(tmp_path: Path) -> None:
+    """A checkpoint comes back below a run whose own weights are being written, at T and now."""
+    s3 = MemoryS3()
+    inner = {key.replace("m/", "m/checkpoint-5/"): data for key, data in single(1).items()}
+    told(s3, inner, T0)
+    told(s3, sharded(1, 3), T - 1)
+    told(s3, dict.fromkeys(inner, b"bad"), LATER)
+    told(s3, {"m/model-00001-of-00003.safetensors": weights(2, "t0")}, LATER)
+    s3.clock = LATER + 5
+    assert apply(s3, plan(s3, tmp_path, "s3://bkt/m/checkpoint-5"), options=SMALL).complete
+    assert {key: s3.contents()[key] for key in inner} == inner
+
+
+@pytest.mark.parametrize("address", ["s3://bkt/models/readme.txt", "s3://bkt/models/notes"])
+def test_what_lies_around_is_listed_only_where_it_may_hold_a_model(address: str, tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    s3.clock = T0
+    for number in range(2500):
+        s3.put(f"models/run-{number:04}/x.ckpt", b"PK")
+    told(s3, {"models/readme.txt": b"1", "models/notes/a": b"1"}, T0)
+    told(s3, {"models/readme.txt": b"2", "models/notes/a": b"2"}, LATER)
+    s3.sent.clear()
+    assert plan(s3, tmp_path, address).summary.changes == 1
+    whole = [ask for ask in s3.sent if isinstance(ask, op.ListVersions) and not ask.delimiter]
+    assert not any("models/".startswith(ask.prefix) for ask in whole)
+    named = [ask.prefix for ask in s3.sent if isinstance(ask, op.ListVersions) and ask.delimiter]
+    assert named == ["models/"] * 3 + [""]
+
+
+def test_who_may_not_list_what_is_around_is_told_that_it_was_not_judged(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    told(s3, ranks(1), T0)
+    told(s3, ranks(11), LATER)
+
+    def deny(ask: op.Operation) -> None:
+        if isinstance(ask, op.ListVersions) and not ask.prefix.startswith("iter_0000100/mp_rank_00"):
+            raise S3Error("no", status=403, code="AccessDenied")
+
+    s3.before = deny
+    made = plan(s3, tmp_path, "s3://bkt/iter_0000100/mp_rank_00/")
+    assert [(one.prefix, one.condition) for one in made.header.models] == [
+        ("", "unjudged"),
+        ("iter_0000100/", "unjudged"),
+    ]
+
+
+def test_of_too_large_a_folder_around_a_file_no_more_is_held_than_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("artifact_store.restore.watch.FILES_A_FOLDER", 3)
+    s3 = MemoryS3()
+    told(s3, sharded(1, 3), T0)
+    told(s3, sharded(2, 3), LATER)
+    made = plan(s3, tmp_path, "s3://bkt/m/model-00001*")
+    assert [(one.prefix, one.layout, one.condition) for one in made.header.models] == [
+        ("m/", "transformers", "unjudged")
+    ]
