@@ -59,7 +59,7 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     if not registered_model(folder):
         return []
     registered = yield from _registered(folder)
-    return [registered]
+    return [registered] if registered else []
 
 
 def _model(folder: Folder) -> Reading[ModelSet]:
@@ -199,10 +199,13 @@ def _run(folder: Folder) -> list[ModelSet]:
     return [ModelSet(layout="mlflow-run", prefix=folder.prefix, others=tuple(files))]
 
 
-def _registered(folder: Folder) -> Reading[ModelSet]:
+def _registered(folder: Folder) -> Reading[ModelSet | None]:
+    """None where no model and no version is described: sites have versions and aliases too."""
     files = sorted(path for path in folder.files if not is_marker(path))
     aliases = [path for path in files if re.fullmatch(r"aliases/[^/]+", path)]
     metas = [path for path in files if re.fullmatch(r"(?:version-\d{1,9}/)?meta\.yaml", path)]
+    if not metas:
+        return None
     missing: list[Missing] = []
     problems: list[str] = []
     if len(aliases) > ALIASES:

@@ -261,6 +261,11 @@ def test_an_alias_whose_version_is_gone_misses_it():
     assert only(LAYOUT, files).missing == (Missing("version-2/meta.yaml", "aliases/champion"),)
 
 
+def test_versions_and_aliases_of_which_none_is_described_are_no_registry():
+    files = {path: content for path, content in REGISTRY.items() if not path.endswith("meta.yaml")}
+    assert recognise(LAYOUT, files) == []
+
+
 @pytest.mark.parametrize("content", [b"two", b"", b"\xff", b"-1", b"9" * 2_000, "²".encode()])
 def test_an_alias_that_names_no_version_is_a_problem(content):
     found = only(LAYOUT, REGISTRY | {"aliases/champion": content})
