@@ -120,30 +120,13 @@ class Candidate:
 
 @dataclass(slots=True)
 class _Open:
-    """A folder whose keys are still coming. names, folders: directly in it, the first FILES_A_FOLDER of each."""
+    """A folder whose keys are still coming. start: how many keys had come before its first. names, folders: directly in
+    it, the first FILES_A_FOLDER of each."""
 
     prefix: str
-    histories: dict[str, History] = field(default_factory=dict)
+    start: int
     names: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
-    written: set[str] = field(default_factory=set)
-    left_out: set[str] = field(default_factory=set)
-    too_large: bool = False
-
-    def take(self, history: History, *, written: bool, left_out: bool) -> None:
-        """A key below the folder. Of one that is too large only names are kept."""
-        if self.too_large:
-            return
-        if len(self.histories) == FILES_A_FOLDER:
-            self.too_large = True
-            self.histories, self.written, self.left_out = {}, set(), set()
-            return
-        path = history.key[len(self.prefix) :]
-        self.histories[path] = history
-        if written:
-            self.written.add(path)
-        if left_out:
-            self.left_out.add(path)
 
 
 class Finder:
@@ -157,6 +140,10 @@ class Finder:
         self._root, self._layouts = scope.root, LAYOUTS if layouts is None else layouts
         self._within = scope.prefix if scope.raw else scope.root
         self._open: list[_Open] = []
+        self._kept: list[tuple[History, bool, bool]] = []
+        """The last keys, with what a restore does to them: all of each open folder that is not too large."""
+        self._dropped = 0
+        """How many keys came before those."""
         self.unjudged: list[tuple[str, tuple[str, ...]]] = []
 
     def see(self, history: History, *, written: bool = False, left_out: bool = False) -> Iterator[Candidate]:
@@ -166,14 +153,22 @@ class Finder:
             return
         while self._open and not key.startswith(self._open[-1].prefix):
             yield from self._close()
+        seen = self._dropped + len(self._kept)
         if not self._open:
-            self._open.append(_Open(self._root))
+            self._open.append(_Open(self._root, seen))
         while (slash := key.find("/", len(self._open[-1].prefix))) >= 0:
             _keep(self._open[-1].folders, key[len(self._open[-1].prefix) : slash])
-            self._open.append(_Open(key[: slash + 1]))
+            self._open.append(_Open(key[: slash + 1], seen))
         _keep(self._open[-1].names, key[len(self._open[-1].prefix) :])
-        for folder in self._open:
-            folder.take(history, written=written, left_out=left_out)
+        if len(self._kept) >= FILES_A_FOLDER * 5 // 4:
+            self._drop(seen)
+        self._kept.append((history, written, left_out))
+
+    def _drop(self, seen: int) -> None:
+        """What is only of folders that are too large."""
+        start = min((folder.start for folder in self._open if seen - folder.start <= FILES_A_FOLDER), default=seen)
+        del self._kept[: start - self._dropped]
+        self._dropped = start
 
     def sees_whole(self, key: str) -> bool:
         """Whether all of the key's folder is in the scope."""
@@ -190,10 +185,20 @@ class Finder:
             return
         shallow = Folder(folder.prefix, dict.fromkeys([*folder.names, *(f"{f}/" for f in folder.folders)], NOTHING))
         layouts = tuple(layout for layout in self._layouts if layout.marks(shallow))
-        if layouts and folder.too_large:
+        if not layouts:
+            return
+        if self._dropped + len(self._kept) - folder.start > FILES_A_FOLDER:
             self.unjudged.append((folder.prefix, tuple(layout.name for layout in layouts)))
-        elif layouts:
-            yield Candidate(folder.prefix, layouts, folder.histories, folder.written, folder.left_out)
+            return
+        found = Candidate(folder.prefix, layouts, {})
+        for history, written, left_out in self._kept[folder.start - self._dropped :]:
+            path = history.key[len(folder.prefix) :]
+            found.histories[path] = history
+            if written:
+                found.written.add(path)
+            if left_out:
+                found.left_out.add(path)
+        yield found
 
 
 def _keep(names: set[str], name: str) -> None:

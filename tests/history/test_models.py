@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from artifact_store.history import models
-from artifact_store.history.listing import list_histories
+from artifact_store.history.listing import History, list_histories
 from artifact_store.history.models import Finder
 from artifact_store.history.scope import parse_scope
+from artifact_store.history.sets import Layout
 from artifact_store.history.state import UNSETTLED_WINDOW
 from artifact_store.history.verdict import Condition
 from artifact_store.s3 import operations as op
@@ -216,3 +219,23 @@ def test_only_folders_that_lie_wholly_in_the_scope_are_looked_at(address: str, p
         found += finder.see(history)
     found += finder.end()
     assert [one.prefix for one in found] == prefixes
+
+
+@given(st.lists(st.text("ab/", min_size=1, max_size=8), min_size=1, max_size=60, unique=True), st.integers(1, 8))
+def test_each_folder_is_given_with_all_its_files_or_named_as_too_large(keys: list[str], most: int) -> None:
+    keys = sorted(key for key in keys if not key.endswith("/"))
+    every = Layout("every", lambda folder: True, lambda folder: iter(()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "FILES_A_FOLDER", most)
+        finder = Finder(parse_scope("s3://bkt"), [every])
+        found = [one for key in keys for one in finder.see(History(key, []), written="a" in key, left_out="b" in key)]
+        found += finder.end()
+    folders = {key[:end] for key in keys for end in (0, *(at + 1 for at, c in enumerate(key) if c == "/"))}
+    below = {folder: [key for key in keys if key.startswith(folder)] for folder in folders}
+    assert {one.prefix: list(one.histories) for one in found} == {
+        folder: [key[len(folder) :] for key in its] for folder, its in below.items() if len(its) <= most
+    }
+    assert sorted(prefix for prefix, _ in finder.unjudged) == sorted(f for f, its in below.items() if len(its) > most)
+    for one in found:
+        assert one.written == {path for path in one.histories if "a" in one.prefix + path}
+        assert one.left_out == {path for path in one.histories if "b" in one.prefix + path}
