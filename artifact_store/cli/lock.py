@@ -35,9 +35,10 @@ def lock(
     """Pin a model as it was at T: every file with its version, size, ETag and checksum.
 
     restore --lock, get --lock and verify --lock work from the file, later and elsewhere. With --json: bucket, prefix,
-    at, files, size, digest, held.
+    at, files, size, digest, held, file, unjudged (folders of too many files to be judged as a model).
     """
-    from artifact_store.history.lock import make_lock, write_lock
+    from artifact_store.cli.models import tell_unjudged
+    from artifact_store.history.lock import Pins, make_lock, write_lock
     from artifact_store.history.models import assess, survey
     from artifact_store.history.versioned import clock
     from artifact_store.restore.models import LOCK, NotWhole
@@ -47,12 +48,13 @@ def lock(
     with target.connect() as s3:
         now = clock(s3, scope.bucket)
         instant = moment.at(now)
-        found = survey(s3, scope, lambda folder: assess(scope.bucket, folder, instant, now=now))
+        pins = Pins(scope, instant)
+        found = survey(s3, scope, lambda folder: assess(scope.bucket, folder, instant, now=now), pins)
         verdicts = [verdict for some in found for verdict in some]
         broken = [verdict for verdict in verdicts if not verdict.whole]
         if broken and not as_is:
             raise NotWhole(broken, scope, instant, LOCK)
-        made = make_lock(s3, scope, instant)
+        made = make_lock(s3, scope, instant, pins.then)
         if not made.files:
             raise Refused(f"nothing existed at {show(instant)} in {scope}; check the time and the prefix")
         with sink(out, force=force) as file:
@@ -64,7 +66,9 @@ def lock(
     total = sum(file.size for file in made.files.values())
     if as_json:
         told = {"bucket": scope.bucket, "prefix": scope.prefix, "at": show(instant), "files": len(made.files)}
-        emit({**told, "size": total, "digest": made.digest, "held": held, "file": out})
+        unjudged = [prefix for prefix, _ in sorted(pins.unjudged)]
+        emit({**told, "size": total, "digest": made.digest, "held": held, "file": out, "unjudged": unjudged})
+    tell_unjudged(pins)
     models = f", {number(len(verdicts), 'model')}" if verdicts else ""
     say(f"{number(len(made.files), 'file')}, {size(total)}{models} of {printable(str(scope))} locked in {out}", "green")
     if hold:

@@ -15,7 +15,7 @@ from artifact_store.history.scope import parse_scope
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from artifact_store.history.models import Verdict
+    from artifact_store.history.models import Finder, Verdict
     from artifact_store.history.saves import Save
     from artifact_store.history.scope import Scope
     from artifact_store.history.sets import ModelSet
@@ -41,10 +41,11 @@ def models(
 
     One line a model: its condition (whole, mid-save, incomplete, ambiguous, uncertain), when the newest of its files
     was written, size, layout, place; below it what is wrong, and the instants at which it is whole. With --json:
-    layout, prefix, name, condition, reasons, warnings, files, size, saved, before, after.
+    layout, prefix, name, condition, reasons, warnings, files, size, saved, before, after; the condition of a folder of
+    too many files to be judged is unjudged.
     """
     from artifact_store.cli.progress import counting
-    from artifact_store.history.models import FILES_A_FOLDER, Finder, assess, survey
+    from artifact_store.history.models import Finder, assess, survey
     from artifact_store.history.versioned import clock
 
     scope, moment = parse_scope(address), parse_moment(at) if at else None
@@ -62,11 +63,10 @@ def models(
             emit(record(verdict))
         else:
             _tell(verdict)
-    for prefix, layouts in sorted(finder.unjudged):
-        what = f"{prefix or 'the root'} (perhaps {' or '.join(layouts)})"
-        say(
-            f"warning: {printable(what)} has more than {FILES_A_FOLDER:,} files and was not judged as a model", "yellow"
-        )
+    if as_json:
+        for prefix, layouts in sorted(finder.unjudged):
+            emit(of_unjudged(prefix, layouts))
+    tell_unjudged(finder)
     whole = sum(verdict.whole for verdict in found)
     where = f"{printable(str(scope))} at {show(instant)}"
     if found:
@@ -118,6 +118,27 @@ def record(verdict: Verdict) -> dict[str, Any]:
         "before": _when(verdict.before),
         "after": _when(verdict.after),
     }
+
+
+def of_unjudged(prefix: str, layouts: Sequence[str]) -> dict[str, Any]:
+    """A folder that may hold a model and was not looked at, for --json: as a model, of which nothing is known."""
+    from artifact_store.history.models import FILES_A_FOLDER
+    from artifact_store.restore.models import UNJUDGED
+
+    unknown = dict.fromkeys(("files", "size", "saved", "before", "after"))
+    reasons = [f"it has more than {FILES_A_FOLDER:,} files"]
+    named = {"layout": " or ".join(layouts), "prefix": prefix, "name": "", "condition": UNJUDGED}
+    return {**named, "reasons": reasons, "warnings": [], **unknown}
+
+
+def tell_unjudged(finder: Finder) -> None:
+    """The folders that may hold a model and were not looked at."""
+    from artifact_store.history.models import FILES_A_FOLDER
+
+    for prefix, layouts in sorted(finder.unjudged):
+        what = f"{prefix or 'the root'} (perhaps {' or '.join(layouts)})"
+        text = f"warning: {printable(what)} has more than {FILES_A_FOLDER:,} files and was not judged as a model"
+        say(text, "yellow")
 
 
 def of_save(found: ModelSet, save: Save, verdict: Verdict) -> dict[str, Any]:

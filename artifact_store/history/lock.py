@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from artifact_store.errors import Refused, UsageError
 from artifact_store.history.instant import show
 from artifact_store.history.listing import History
-from artifact_store.history.models import together
+from artifact_store.history.models import Candidate, Finder, together
 from artifact_store.history.scope import Scope
-from artifact_store.history.state import KeyState, at
+from artifact_store.history.state import KeyState, standing
 from artifact_store.s3.operations import Entry, HeadObject, Job, ObjectHead
 from artifact_store.s3.server import Server
 
@@ -86,9 +86,28 @@ class Lock:
         return _gone([self.files[key] for key in sorted(lost)]) if lost else None
 
 
-def make_lock(s3: Server, scope: Scope, instant: float) -> Lock:
-    """Pin what stood at an instant: one HEAD a file, and the header of those that have one. Raises S3Error."""
-    then = [e for e in (at(history, instant).then for history in scope.histories(s3)) if e is not None]
+class Pins(Finder):
+    """A finder that notes of each key what stood at an instant, so that what is pinned is the very listing that was
+    judged. then: those versions, in key order."""
+
+    def __init__(self, scope: Scope, instant: float) -> None:
+        super().__init__(scope)
+        self._instant = instant
+        self.then: list[Entry] = []
+
+    def see(self, history: History, *, written: bool = False, left_out: bool = False) -> Iterator[Candidate]:
+        then = standing(history, self._instant)
+        if then is not None:
+            self.then.append(then)
+        return super().see(history, written=written, left_out=left_out)
+
+
+def make_lock(s3: Server, scope: Scope, instant: float, then: Iterable[Entry] | None = None) -> Lock:
+    """Pin what stood at an instant: one HEAD a file, and the header of those that have one. then: what stood, where it
+    was listed already. Raises S3Error."""
+    if then is None:
+        stood = (standing(history, instant) for history in scope.histories(s3))
+        then = [entry for entry in stood if entry is not None]
     files = s3.run(_locked(scope.bucket, entry) for entry in then)
     return Lock(scope, instant, {file.key: file for file in sorted(files, key=lambda file: file.key)})
 

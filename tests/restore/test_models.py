@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artifact_store.errors import Refused, S3Error, UsageError
-from artifact_store.history.lock import Lock, make_lock
+from artifact_store.history.lock import Lock, Pins, make_lock
+from artifact_store.history.models import assess, survey
 from artifact_store.history.scope import parse_scope
 from artifact_store.history.state import UNSETTLED_WINDOW
 from artifact_store.history.verdict import Condition
@@ -373,6 +374,21 @@ def test_a_lock_is_a_whole_and_names_each_version(model: Model, tmp_path: Path, 
     lock = make_lock(model.s3, parse_scope(f"s3://bkt/{PREFIX}"), T0 + 5000)
     with pytest.raises(UsageError, match=r"leave .* out"):
         from_lock(model.s3, tmp_path, lock, **options)
+
+
+def test_what_is_pinned_is_what_was_judged_though_an_upload_ends_meanwhile(model: Model) -> None:
+    """It bears the time at which it began, so that a later look would take it for what stood."""
+    s3, scope, instant = model.s3, parse_scope(f"s3://bkt/{PREFIX}"), LATER
+    pins = Pins(scope, instant)
+    found = list(survey(s3, scope, lambda folder: assess("bkt", folder, instant, now=instant), pins))
+    assert [verdict.condition for verdicts in found for verdict in verdicts] == [Condition.WHOLE]
+    stood = {entry.key: entry.version_id for entry in s3.entries() if entry.is_latest}
+    s3.put_parts(PREFIX + name(0, 3), [b"another", b"save"], began=LATER - 60)
+    assert make_lock(s3, scope, instant).files[PREFIX + name(0, 3)].version_id != stood[PREFIX + name(0, 3)]
+    listed = listings(s3)
+    lock = make_lock(s3, scope, instant, pins.then)
+    assert {file.key: file.version_id for file in lock.files.values()} == stood
+    assert listings(s3) == listed
 
 
 def writes(s3: MemoryS3) -> list[str]:
