@@ -21,7 +21,6 @@ WARNINGS = {
     "replaced": "written without versioning after T: what was there before may be lost",
 }
 REWRITTEN = "of them rewritten since with the same content; metadata and tags are not compared"
-UNJUDGED = "unjudged"
 WARNED = 8
 """Most warnings of models that are shown."""
 THERE_ALREADY = "of them there already with the same content; metadata and tags are not compared"
@@ -83,7 +82,7 @@ def _models(header: Header) -> None:
         elif model.to_thaw:
             files = number(len(model.to_thaw), "file")
             say(f"  note: {files} of {printable(model.title)} must be thawed before it can be judged", "yellow")
-        elif model.condition == UNJUDGED:
+        elif model.unjudged:
             say(f"  warning: {_unjudged(model)}", "yellow")
         elif not model.whole:
             text = f"{model.title} ({model.layout}) comes back {model.condition}, as asked: {'; '.join(model.reasons)}"
@@ -94,7 +93,7 @@ def _models(header: Header) -> None:
 def standing(plan: Plan) -> None:
     """What is not whole where there is nothing to do."""
     for model in plan.header.models:
-        if model.condition == UNJUDGED:
+        if model.unjudged:
             say(f"warning: {_unjudged(model)}", "yellow")
         elif not model.whole:
             what = f"{model.title} ({model.layout}) is {model.condition}: {'; '.join(model.reasons)}"

@@ -74,6 +74,10 @@ class PlannedModel:
         return f"{self.prefix}{self.name}" or "(the bucket's root)"
 
     @property
+    def unjudged(self) -> bool:
+        return self.condition == UNJUDGED
+
+    @property
     def whole(self) -> bool:
         return self.condition == Condition.WHOLE
 

@@ -29,13 +29,14 @@ def holders(header: Header, account: Sequence[str] = (), endpoint: Sequence[str]
     whose keys are the hashes of what they hold.
     """
     summary, destination = header.summary, header.destination
-    models = [model for model in header.models if model.layout != "dvc"]
+    models = [model for model in header.models if model.layout not in ("dvc", "")]
     if not isinstance(destination, InPlace) or summary is None or not models:
         return
     if not (summary.counts[Action.COPY] or summary.counts[Action.UNDELETE]):
         return
     layouts = {model.layout for model in models}
-    common = os.path.commonprefix([model.prefix for model in models])  # noqa: RUF071 - cut at the last "/" below
+    placed = [model for model in models if not model.unjudged] or models
+    common = os.path.commonprefix([model.prefix for model in placed])  # noqa: RUF071 - cut at the last "/" below
     place = f"s3://{header.bucket}/{common[: common.rfind('/') + 1]}"
     yield (
         (

@@ -51,6 +51,7 @@ FILES_KEPT = FILES_A_FOLDER
 """Most files whose histories are kept, so that their models can be judged again without listing: about 20 MB."""
 
 LARGE = f"it has more than {FILES_A_FOLDER:,} files, so they come back key by key"
+LARGE_AROUND = f"it has more than {FILES_A_FOLDER:,} files, so what lies beside that which comes back is not known"
 DENIED = "it may not be listed with this account, so what lies beside that which comes back is not known"
 MANY = "too many files to look at all models where there is nothing to do; artifact-store models judges each"
 
@@ -163,7 +164,7 @@ class Watch:
         if cut:
             self._judge_cut(beside)
         # In another place there is nothing around it.
-        if touched and not self.everything:
+        if (touched or self.all_of) and not self.everything:
             for folder in islice(enclosing(beside if cut else self.scope.root), AROUND):
                 self._judge_cut(folder, around=True)
 
@@ -249,19 +250,22 @@ class Watch:
                 self._to_thaw[identity(verdict.found)] = tuple((e.key, e.version_id) for e in wanted if e is not None)
 
     def _judged(self, folder: Candidate, *, around: bool) -> Job[Judged]:
-        """around: of the models those alone of which the restore writes something."""
+        """around: of the models those alone of which the restore writes something, or might."""
+        inside = folder.written
+        if around and self.all_of:
+            inside = {path for path in folder.histories if self._takes(folder.prefix + path)}
         bucket = self.scope.bucket
         verdicts = yield from assess(bucket, folder, self.instant, settled=self.settled, chosen=self.chosen.models)
         verdicts = [_as_locked(verdict) for verdict in verdicts] if self.lock is not None else verdicts
         if around:
-            verdicts = [verdict for verdict in verdicts if concerns(verdict.found, folder.written)]
+            verdicts = [verdict for verdict in verdicts if concerns(verdict.found, inside)]
         if not (folder.written and folder.left_out):
             return Judged(folder, verdicts)
         after = After.of(folder, self._wanted, elsewhere=self.everything)
         verdicts = [verdict for verdict in verdicts if verdict.whole or not after.leaves(verdict.found)]
         will_be = yield from after.judged(bucket, folder)
         if around:
-            will_be = [verdict for verdict in will_be if concerns(verdict.found, folder.written)]
+            will_be = [verdict for verdict in will_be if concerns(verdict.found, inside)]
         return Judged(folder, verdicts, list(after.broken(verdicts, will_be)), will_be)
 
     def _standing(self, folder: Candidate) -> Job[list[Verdict]]:
@@ -298,7 +302,7 @@ class Watch:
             if history.key.endswith("/"):
                 continue
             if len(part.histories) == FILES_A_FOLDER:
-                self._leave_one(folder, [layout.name for layout in layouts], LARGE)
+                self._leave_one(folder, [layout.name for layout in layouts], LARGE_AROUND)
                 return None
             inside = self.scope.contains(history.key)
             if inside and self.lock is not None:
@@ -310,8 +314,11 @@ class Watch:
             part.histories[path] = past
             if self._writes(state):
                 kept = self.keep_new and state.then is None
-                (part.written if inside and self.selected(history.key) and not kept else part.left_out).add(path)
+                (part.written if self._takes(history.key) and not kept else part.left_out).add(path)
         return part
+
+    def _takes(self, key: str) -> bool:
+        return self.scope.contains(key) and self.selected(key)
 
     def _layouts(self, folder: str) -> tuple[Layout, ...]:
         """Those that a folder may hold a model of, by the names that lie directly in it."""

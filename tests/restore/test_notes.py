@@ -74,3 +74,11 @@ def test_another_place_needs_no_advice(elsewhere: Destination) -> None:
 
 def test_where_nothing_came_back_nobody_holds_anything_old() -> None:
     assert commands(header("transformers", copies=0)) == []
+
+
+def test_folders_around_that_were_not_judged_make_no_advice_wider() -> None:
+    around = (PlannedModel("", "", "", "unjudged", 0.0), PlannedModel("re po/", "", "dcp", "unjudged", 0.0))
+    one = header("dcp")
+    assert commands(replace(one, models=(*around, *one.models))) == commands(one)
+    assert commands(replace(one, models=around[:1])) == []
+    assert commands(replace(one, models=around)) == [sync("'s3://bkt/re po/'"), CACHE]

@@ -448,3 +448,15 @@ def test_of_too_large_a_folder_around_a_file_no_more_is_held_than_is_looked_at(
     assert [(one.prefix, one.layout, one.condition) for one in made.header.models] == [
         ("m/", "transformers", "unjudged")
     ]
+
+
+def test_a_part_whose_save_was_cut_off_goes_back_to_the_rest_where_the_nearest_is_asked_for(tmp_path: Path) -> None:
+    """Nothing was written since T: only what lies around the part tells that it is of another save."""
+    s3 = MemoryS3()
+    told(s3, ranks(1), T0)
+    first, *_ = ranks(11)
+    told(s3, {first: ranks(11)[first]}, T - 100)
+    s3.clock = LATER
+    made = plan(s3, tmp_path, "s3://bkt/iter_0000100/mp_rank_00", models="nearest")
+    assert apply(s3, made, options=SMALL).complete
+    assert s3.contents() == ranks(1)
