@@ -69,6 +69,8 @@ def _versions(folder: Folder) -> list[str]:
 
 
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
+    if CONFIG not in folder.files:
+        return []  # it was at another time
     config, problems = Config(), list[str]()
     try:
         text = yield from read_text(folder, CONFIG, CONFIG_BYTES)

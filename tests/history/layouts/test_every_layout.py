@@ -74,6 +74,13 @@ def test_a_folder_of_nothing_and_of_its_marker_alone_hold_no_model(layout):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+def test_where_the_marks_were_at_another_time_there_is_no_model_and_nothing_is_read(layout):
+    with pytest.raises(StopIteration) as end:
+        next(layout.recognise(folder({"1/model.py": 9, "data/part.bin": 9, "notes.txt": 9}, f"runs/{'0' * 32}/")))
+    assert end.value.value == []
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 def test_the_look_at_a_folder_of_a_hundred_thousand_names_is_cheap(layout):
     many = folder({f"model{number:06}.dat": 1 for number in range(100_000)} | {f"folder{n}/x": 1 for n in range(1000)})
     assert len(many.names | many.folders) == 101_000
