@@ -310,6 +310,27 @@ def test_a_pointer_to_what_was_deleted_is_broken_and_what_it_does_not_name_is_no
     assert bool(others) is (first.keys() != second.keys())
 
 
+LEFT = {
+    "an index of files that were left out of a download": (
+        {"pytorch_model.bin.index.json": made.transformers_bin(1, 2)["pytorch_model.bin.index.json"]},
+        "none of the files of pytorch_model.bin.index.json is there: it was left by a download or a save without them",
+    ),
+    "a pointer to a training state that was not kept": (
+        {"zero_to_fp32.py": b"pass\n", "latest": b"global_step500", "trainer_state.json": b"{}"},
+        "latest names global_step500, which is not there: training can go on from the weights beside it alone",
+    ),
+}
+"""What is left beside a whole model -> what its user is told."""
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_what_was_left_beside_a_whole_model_is_told_and_the_model_is_whole(left: str) -> None:
+    files, warning = LEFT[left]
+    found = verdicts(bucket((made.transformers(1, 2) | files).items()))
+    assert broken(found) == {}
+    assert [text for verdict in found.values() for text in verdict.warnings] == [warning]
+
+
 @pytest.mark.parametrize(
     ("instant", "condition"),
     [(NOW, Condition.WHOLE), (NOW + 5, Condition.WHOLE), (NOW - 1, Condition.UNCERTAIN)],
