@@ -497,9 +497,13 @@ class _Look:
             earlier = [end for end in earlier if end < int(verdict.saved or 0)]
         before, paths = yield from self._first_whole(verdict.found, earlier)
         after, _ = yield from self._first_whole(verdict.found, later)
-        absent = before is None and bool(its_saves) and its_saves[0].straddles(second)
-        if absent:
-            before = its_saves[0].first - 1
+        absent = False
+        under_way = next((save for save in its_saves if save.straddles(second)), None)
+        if before is None and under_way is not None:
+            # A file that it shares with another model may have been there long before.
+            first = under_way is its_saves[0]
+            absent = first or (yield from self.set_at(verdict.found, under_way.first - 1)) is None
+            before = under_way.first - 1 if absent else None
         return replace(verdict, before=before, after=after, absent_before=absent, paths_before=paths)
 
     @staticmethod
