@@ -250,6 +250,16 @@ def test_a_pointer_alone_is_not_brought_to_another_place(layout: str, tmp_path: 
         plan(s3, tmp_path, f"s3://bkt/{pointer}", to="s3://bkt/elsewhere")
 
 
+def test_what_replaced_the_shards_is_not_hidden_where_their_index_is_left_out(tmp_path: Path) -> None:
+    s3 = MemoryS3()
+    told(s3, sharded(1, 2), T0 - 50_000)
+    told(s3, single(2), LATER)
+    told(s3, {INDEX: None}, LATER + 10)
+    s3.clock = LATER + 20_000
+    with pytest.raises(LeavesBroken, match="is not there, named by"):
+        plan(s3, tmp_path, exclude=("*.json",))
+
+
 EVENTS = st.lists(st.sampled_from(["single", "two", "three", "delete index", "delete single"]), min_size=1, max_size=3)
 PARTS = st.sampled_from([(), ("*.json",), ("*model-*",), ("*model.safetensors",), ("*index*",), ("*of-00002*",)])
 
