@@ -82,23 +82,19 @@ def timeline(s3: S3, scope: Scope, now: float, since: float | None, until: float
 
     rows: list[tuple[ModelSet, list[tuple[Save, Verdict]]]] = []
     with counting("looking for models"):
-        for told in models.survey(s3, scope, lambda folder: models.timeline(scope.bucket, folder, now=now)):
+        spans = models.survey(
+            s3, scope, lambda folder: models.timeline(scope.bucket, folder, now=now, since=since, until=until)
+        )
+        for told in spans:
             rows += told
     rows.sort(key=lambda row: (row[0].prefix, row[0].name, row[0].layout))
-    shown = 0
     for found, saves in rows:
-        some = [
-            (save, verdict)
-            for save, verdict in saves
-            if (since is None or save.last >= since) and (until is None or save.first <= until)
-        ]
-        shown += len(some)
         if as_json:
-            for save, verdict in some:
+            for save, verdict in saves:
                 emit(of_save(found, save, verdict))
-        elif some:
-            _tell_saves(found, some)
-    if not shown:
+        elif saves:
+            _tell_saves(found, saves)
+    if not any(saves for _, saves in rows):
         say(f"no save of a model of a known layout in {printable(str(scope))} in that time", "yellow")
 
 
