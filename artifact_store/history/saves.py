@@ -129,7 +129,8 @@ def saves(files: Files, others: Files | None = None) -> list[Save]:
                 save.size += entry.size
                 save.largest = max(save.largest, entry.size)
                 save.again = save.again and event.again
-    _stretch(found, sorted(event.second for event in _events(others or {}) if event.change))
+    beside = sorted((event.second, event.entry.is_marker) for event in _events(others or {}) if event.change)
+    _stretch(found, [second for second, _ in beside], [second for second, is_marker in beside if not is_marker])
     _number(found)
     return found
 
@@ -199,11 +200,12 @@ def _ordered(events: list[_Event], under_way: Save | None, every: Collection[str
     return sorted(events, key=lambda event: event.path in done)
 
 
-def _stretch(found: Sequence[Save], seconds: Sequence[int]) -> None:
-    """Take what was written close to a save into it, and between two into the closer one. seconds: in order."""
+def _stretch(found: Sequence[Save], seconds: Sequence[int], writes: Sequence[int]) -> None:
+    """Take what was written close to a save into it, and between two into the closer one. seconds: in order, writes
+    without deletes: a push may delete before it writes, and not the other way round."""
     for number, save in enumerate(found):
         following = found[number + 1].start if number + 1 < len(found) else None
-        for second in seconds[bisect_right(seconds, save.last) : bisect_right(seconds, save.end + CLOSE_SECONDS)]:
+        for second in writes[bisect_right(writes, save.last) : bisect_right(writes, save.end + CLOSE_SECONDS)]:
             near = following is None or (second < following and second - save.last <= following - second)
             if save.last < second and near:
                 save.last = second

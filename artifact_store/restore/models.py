@@ -165,9 +165,13 @@ class NotWhole(Refused):
         super().__init__("\n".join(lines))
 
 
+FEW = 3
+"""Files of a model that are named one by one: what else lies in their folder may be wanted."""
+
+
 def _without(lost: Iterable[Verdict], judged: Iterable[Verdict], scope: Scope) -> str:
-    """How to restore all but these models, and how to restore them all the same. A folder is left out where nothing but
-    them was found in it, else what is theirs alone. judged: all that were."""
+    """How to restore all but these models, and how to restore them all the same. Few files are left out by their names,
+    as is what is theirs alone where other models are beside them; else their folder is. judged: all that were."""
     as_is = "add --as-is to restore it as it was"
     own: dict[str, set[str]] = {}
     for verdict in lost:
@@ -177,7 +181,7 @@ def _without(lost: Iterable[Verdict], judged: Iterable[Verdict], scope: Scope) -
     kept = {key for verdict in others for key in own_keys(verdict)}
     globs: list[str] = []
     for prefix, keys in own.items():
-        if any(verdict.found.prefix.startswith(prefix) for verdict in others):
+        if len(keys) <= FEW or any(verdict.found.prefix.startswith(prefix) for verdict in others):
             globs += [escape(scope.relative(key)) for key in sorted(keys - kept) if scope.contains(key)]
         elif prefix.startswith(scope.root) and prefix != scope.root:
             globs.append(f"{escape(scope.relative(prefix))}*")

@@ -424,3 +424,11 @@ def test_a_config_that_another_model_shares_makes_no_model_that_is_under_way() -
         for verdict in some
     }
     assert found == {("transformers", PREFIX, "bin"): Condition.WHOLE}
+
+
+def test_a_config_that_is_deleted_after_a_push_is_no_part_of_it() -> None:
+    trainer = saved("transformers", 1)
+    end = int(trainer.s3.clock)
+    trainer.s3.clock = end + 5
+    trainer.s3.delete(PREFIX + "tokenizer.json")
+    assert judged(trainer.s3, end + 2).condition is Condition.WHOLE

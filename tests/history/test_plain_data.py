@@ -26,6 +26,7 @@ CSV = b"id,name\n1,a\n"
 ARRAYS = save_safetensors({"lora_a": np.zeros(4, np.float32)})
 
 FOLDERS: dict[str, Files] = {
+    "not of mlflow": {"MLmodel": b"x: 1\n", "rows.csv": CSV},
     "flutter": {".metadata": b"# This file tracks properties of this Flutter project.\n", "pubspec.yaml": b"name: a\n"},
     "empty metadata": {".metadata": b"", "rows.csv": CSV},
     "pickled metadata": {".metadata": pickle.dumps({"rows": 1}), "rows.csv": CSV},

@@ -6,10 +6,8 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -31,6 +29,7 @@ from artifact_store.restore.planner import make_plan
 from artifact_store.restore.standing import LeavesBroken
 from artifact_store.s3 import operations as op
 from tests.formats import bundles
+from tests.model_files import archive
 from tests.restore.memory import MemoryS3
 from tests.restore.support import SMALL
 
@@ -297,19 +296,11 @@ def test_whatever_is_left_a_restore_that_succeeds_leaves_whole_models(
         assert set(found.values()) <= {"whole"}
 
 
-def archived(step: int) -> bytes:
-    """Weights as PyTorch saves them."""
-    file = BytesIO()
-    with ZipFile(file, "w") as archive:
-        archive.writestr("archive/data.pkl", b"%d" % step)
-    return file.getvalue()
-
-
 def test_models_that_share_files_are_taken_from_one_save_where_the_nearest_is_asked_for(tmp_path: Path) -> None:
     """T inside the second push: one set of weights is all there, the other is not, and they share a config."""
 
     def push(step: int) -> dict[str, bytes]:
-        return {**sharded(step, 2), "m/config.json": b'{"v": %d}' % step, "m/pytorch_model.bin": archived(step)}
+        return {**sharded(step, 2), "m/config.json": b'{"v": %d}' % step, "m/pytorch_model.bin": archive(step)}
 
     s3 = MemoryS3()
     for step, second in ((1, T0 - 86_400), (2, T - 2), (3, LATER)):
@@ -325,7 +316,7 @@ def test_models_that_share_files_are_taken_from_one_save_where_the_nearest_is_as
 
 
 def test_what_is_not_there_yet_goes_without_the_config_of_what_is(tmp_path: Path) -> None:
-    was = {"m/config.json": b"{}", "m/pytorch_model.bin": archived(1)}
+    was = {"m/config.json": b"{}", "m/pytorch_model.bin": archive(1)}
     s3 = MemoryS3()
     told(s3, was, T - 50)
     shards = {key: data for key, data in sharded(1, 2).items() if key not in was}
@@ -360,7 +351,7 @@ def test_what_is_told_to_be_done_instead_goes_to_the_same_place(
 @pytest.mark.parametrize("address", ["s3://bkt", "s3://bkt/run[1]*", "s3://bkt/run[1]"])
 def test_what_is_told_to_be_left_out_brings_back_the_models_beside_it(address: str, tmp_path: Path) -> None:
     """As it stands in the message, whatever the names hold."""
-    whole = {"run[1]/config.json": b"{}", "run[1]/pytorch_model.bin": archived(1)}
+    whole = {"run[1]/config.json": b"{}", "run[1]/pytorch_model.bin": archive(1)}
     s3 = MemoryS3()
     told(s3, whole, T0 - 90_000)
     told(s3, {"run[1]/model.safetensors": b"no such thing"}, T0)
@@ -375,7 +366,7 @@ def test_what_is_told_to_be_left_out_brings_back_the_models_beside_it(address: s
 
 
 def ranks(step: int) -> dict[str, bytes]:
-    return {f"iter_0000100/mp_rank_{n:02}/model_optim_rng.pt": archived(step + n) for n in range(2)}
+    return {f"iter_0000100/mp_rank_{n:02}/model_optim_rng.pt": archive(step + n) for n in range(2)}
 
 
 @pytest.mark.parametrize("part", ["mp_rank_00", "mp_rank_00/*", "mp_rank_00/model_optim_rng.pt", "mp_rank_00/model*"])

@@ -46,6 +46,17 @@ PATHS = (
 machine that saved, and loaders use its last part alone."""
 
 ENVIRONMENTS = ("conda", "virtualenv")
+WRITTEN = (
+    "flavors",
+    "artifact_path",
+    "run_id",
+    "model_uuid",
+    "model_id",
+    "mlflow_version",
+    "utc_time_created",
+    "signature",
+)
+"""Of these MLflow writes some into every MLmodel; a file of that name without them is somebody else's."""
 ALIASES = 1_000
 """Aliases of one registered model that are read."""
 
@@ -53,7 +64,7 @@ ALIASES = 1_000
 def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     if MODEL in folder.files:
         model = yield from _model(folder)
-        return [model]
+        return [model] if model else []
     if run(folder):
         return _run(folder)
     if not registered_model(folder):
@@ -62,12 +73,14 @@ def _recognise(folder: Folder) -> Reading[list[ModelSet]]:
     return [registered] if registered else []
 
 
-def _model(folder: Folder) -> Reading[ModelSet]:
+def _model(folder: Folder) -> Reading[ModelSet | None]:
     named: set[str] = set()
     problems: list[str] = []
     warnings: list[str] = []
     try:
         content = yield from read_yaml(folder, MODEL)
+        if content.keys().isdisjoint(WRITTEN):
+            return None
         flavors = _flavors(content)
         for value in _named(flavors):
             _take(value, named, problems, warnings)
