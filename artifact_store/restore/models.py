@@ -150,7 +150,7 @@ class NotWhole(Refused):
         for verdict in self.verdicts[:TOLD]:
             lines.append(
                 f"{verdict.title} ({verdict.found.layout}) is {verdict.condition.value} at {show(instant)}: "
-                f"{'; '.join(verdict.reasons)}"
+                f"{'; '.join(dict.fromkeys(verdict.reasons))}"
             )
             if verdict.found_whole:
                 lines.append(f"  {verdict.instants}")
@@ -161,6 +161,8 @@ class NotWhole(Refused):
             remedy = FROZEN
         elif lost and remedy == RESTORE:
             remedy = f"{some([verdict.title for verdict in lost])} cannot be had whole: {_without(lost, judged, scope)}"
+        elif len(lost) == len(self.verdicts) and remedy == LOCK:
+            remedy = "no instant is known at which it is whole: lock another prefix, or add --as-is to lock exactly T"
         lines.append(f"nothing was written; {remedy}")
         super().__init__("\n".join(lines))
 

@@ -22,7 +22,7 @@ from artifact_store.history.scope import parse_scope
 from artifact_store.history.state import UNSETTLED_WINDOW
 from artifact_store.history.verdict import Condition
 from artifact_store.restore.apply import ApplyOptions, apply
-from artifact_store.restore.models import NotWhole, Order, PlannedModel, removal_rank
+from artifact_store.restore.models import LOCK, NotWhole, Order, PlannedModel, removal_rank
 from artifact_store.restore.plan import Action, PlanOptions
 from artifact_store.restore.planfile import Plan, read_plan
 from artifact_store.restore.planner import make_plan
@@ -595,3 +595,15 @@ def test_a_file_that_is_index_of_one_model_and_member_of_another_waits_for_both(
 )
 def test_what_points_is_hidden_before_what_lists_and_that_before_the_rest(key: str, rank: int) -> None:
     assert removal_rank(key) == rank
+
+
+def test_a_lock_of_what_was_never_whole_names_no_instants_there_are_none() -> None:
+    s3 = MemoryS3()
+    s3.put("m/x.onnx", b"")
+    scope = parse_scope("s3://bkt")
+    (verdicts,) = survey(s3, scope, lambda folder: assess("bkt", folder, s3.clock))
+    assert str(NotWhole(verdicts, scope, s3.clock, LOCK)).splitlines()[1:] == [
+        "nothing was written; no instant is known at which it is whole: lock another prefix, or add --as-is to lock "
+        "exactly T"
+    ]
+    assert str(NotWhole(verdicts, scope, s3.clock, LOCK)).count("x.onnx is empty") == 1
