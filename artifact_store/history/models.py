@@ -97,7 +97,7 @@ class Verdict:
     def instants(self) -> str:
         """The instants to use instead, in words."""
         if self.before is None and self.after is None:
-            return f"no instant at which it is whole was found, {SAVES_TRIED} were tried"
+            return f"no instant at which it is whole was found (at most {SAVES_TRIED} are tried)"
         after = f"first whole after: {show(self.after)}" if self.after is not None else "never whole after"
         if self.absent_before and self.before is not None:
             return f"not there yet at {show(self.before)}; {after}"
