@@ -11,6 +11,7 @@ import os
 from types import TracebackType
 
 ACCOUNT = "123456789012"
+RESET_SECONDS = 60
 """The account moto plays."""
 
 LOAD_POLICIES = "MOTO_IAM_LOAD_MANAGED_POLICIES"
@@ -73,4 +74,4 @@ class EmbeddedAws:
         from urllib.request import ProxyHandler, Request, build_opener
 
         request = Request(f"{self.endpoint}/moto-api/reset", method="POST")  # noqa: S310 - loopback
-        build_opener(ProxyHandler({})).open(request, timeout=10).close()
+        build_opener(ProxyHandler({})).open(request, timeout=RESET_SECONDS).close()
