@@ -11,8 +11,9 @@ import os
 from types import TracebackType
 
 ACCOUNT = "123456789012"
-RESET_SECONDS = 60
 """The account moto plays."""
+RESET_SECONDS = 60
+"""It loads all services the first time, which takes long on a busy machine."""
 
 LOAD_POLICIES = "MOTO_IAM_LOAD_MANAGED_POLICIES"
 
