@@ -259,15 +259,6 @@ class Watch:
         verdicts = [_as_locked(verdict) for verdict in verdicts] if self.lock is not None else verdicts
         if around:
             verdicts = [verdict for verdict in verdicts if concerns(verdict.found, inside)]
-        else:
-            # A model that is broken and that is not touched must not keep the files beside it from coming back.
-            verdicts = [
-                verdict
-                for verdict in verdicts
-                if verdict.whole
-                or concerns(verdict.found, folder.written)
-                or (self.all_of and verdict.before is not None)
-            ]
         if not (folder.written and folder.left_out):
             return Judged(folder, verdicts)
         after = After.of(folder, self._wanted, elsewhere=self.everything)
