@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pulumi
 import pytest
@@ -338,7 +338,13 @@ def test_a_second_region_needs_a_snapshot_to_copy() -> None:
 
 
 class TestComplianceLock:
-    lock = {"mode": "compliance", "minDays": 7, "maxDays": 2555, "coolingOffDays": 14, "confirm": "artifact-store-prod"}  # noqa: RUF012 - read by each test, changed by none
+    lock: ClassVar = {
+        "mode": "compliance",
+        "minDays": 7,
+        "maxDays": 2555,
+        "coolingOffDays": 14,
+        "confirm": "artifact-store-prod",
+    }
 
     def test_is_accepted_with_the_vaults_name_typed(self) -> None:
         assert stack.check(with_("vault.lock", self.lock), "prod")[0].vault.lock == design.Lock(

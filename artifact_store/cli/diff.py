@@ -13,7 +13,7 @@ import typer
 
 from artifact_store.cli import options as opt
 from artifact_store.cli.looking import SPELLING
-from artifact_store.cli.output import number, on_stdout, paint, printable, say, size
+from artifact_store.cli.output import OnStdout, number, paint, printable, say, size
 from artifact_store.cli.summary import REWRITTEN
 from artifact_store.errors import Refused, UsageError
 from artifact_store.history.instant import parse_moment, show
@@ -69,7 +69,7 @@ def diff(
         instant = moment.at(clock(s3, scope.bucket))
         counts = _compared(s3, scope, instant, options, held, as_json=as_json)
         held.seek(0)
-        with on_stdout():
+        with OnStdout():
             shutil.copyfileobj(held, sys.stdout)
     different = _told(counts, f"{printable(str(scope))} to {show(instant)}")
     return 1 if different and exit_code else 0

@@ -13,6 +13,7 @@ from artifact_store.history.state import Flag
 
 if TYPE_CHECKING:
     from artifact_store.history.state import KeyState
+    from artifact_store.s3.operations import Entry
 
 SHORT = 8
 """Characters of a version id on a terminal. The last ones, since some servers begin ids with the time."""
@@ -59,7 +60,7 @@ def ls(
             if as_json:
                 emit({**record(found.then), "flags": sorted(found.flags)})
             else:
-                tell(line(found))
+                tell(line(found, found.then))
     if not keys:
         say(f"nothing was there in {printable(str(scope))} at {show(instant)}; {nearest}", "yellow")
         return
@@ -69,10 +70,8 @@ def ls(
             say(f"{MARKS[flag]} {number(found_in, 'key')} {MEANINGS[flag]}", "yellow")
 
 
-def line(found: KeyState) -> str:
-    """A key as it was, on one line."""
-    then = found.then
-    assert then is not None  # noqa: S101 - the caller shows only what was there
+def line(found: KeyState, then: Entry) -> str:
+    """A key as it was, on one line. then: the version that stood."""
     out = sys.stdout
     version = short(then.version_id) if out.isatty() else then.version_id
     mark = next((mark for flag, mark in MARKS.items() if flag in found.flags), " ")

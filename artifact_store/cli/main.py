@@ -21,7 +21,7 @@ from artifact_store.cli.lock import lock
 from artifact_store.cli.log import log
 from artifact_store.cli.ls import ls
 from artifact_store.cli.models import models
-from artifact_store.cli.output import on_stdout, printable, say
+from artifact_store.cli.output import OnStdout, printable, say
 from artifact_store.cli.promise import promise
 from artifact_store.cli.restore import apply, plan, restore, verify
 from artifact_store.errors import ArtifactStoreError, KeysFailed, UsageError
@@ -91,7 +91,7 @@ def run(arguments: list[str]) -> int:
         command = typer.main.get_command(app)
         with command.make_context(NAME, arguments or ["--help"]) as context:
             result = command.invoke(context)
-        with on_stdout():
+        with OnStdout():
             sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except ArtifactStoreError as error:

@@ -78,13 +78,13 @@ def colours(stream: TextIO) -> bool:
 
 def tell(text: str, style: str = "") -> None:
     """Data: one line on stdout."""
-    with on_stdout():
+    with OnStdout():
         sys.stdout.write(paint(text, style, sys.stdout) + "\n")
 
 
 def say(text: str, style: str = "") -> None:
     """Talk: one line on stderr, after all data before it."""
-    with on_stdout():
+    with OnStdout():
         sys.stdout.flush()
     # A terminal that was closed must not keep the rest from being done: cleaning up, the record, the exit code.
     with suppress(OSError):
@@ -94,11 +94,11 @@ def say(text: str, style: str = "") -> None:
 
 def emit(record: Mapping[str, Any]) -> None:
     """One JSON object on a line of stdout."""
-    with on_stdout():
+    with OnStdout():
         sys.stdout.write(json.dumps(record) + "\n")
 
 
-class on_stdout:  # noqa: N801 - used as a function; a class, since a generator would cost as much as the line
+class OnStdout:
     """What is written in it goes to stdout: an OSError names that as the place."""
 
     def __enter__(self) -> None: ...

@@ -15,7 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from artifact_store.cli.output import on_stdout
+from artifact_store.cli.output import OnStdout
 from artifact_store.errors import Refused, UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def sink(out: str, *, force: bool) -> Iterator[BinaryIO]:
     Refused where it cannot be written."""
     place = place_of(out, force=force)
     if place is Place.STDOUT:
-        with on_stdout():
+        with OnStdout():
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
         return

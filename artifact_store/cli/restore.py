@@ -203,11 +203,10 @@ def verify(
     from artifact_store.cli import summary
     from artifact_store.restore.planfile import read_plan
 
-    if (file is None) == (lock is None):
-        raise UsageError("name a plan, or a lock file with --lock")
-    if lock is not None:
+    if lock is not None and file is None:
         return _verify_lock(lock, target, as_json=as_json)
-    assert file is not None  # noqa: S101 - the one or the other
+    if file is None or lock is not None:
+        raise UsageError("name a plan, or a lock file with --lock")
     known = read_plan(file)
     with target.connect() as s3:
         found = _look(s3, known, deep=deep)

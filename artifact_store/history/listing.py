@@ -189,16 +189,16 @@ class _Listing:
             if under_way < enough and not (one.done or one.cutting) and one.last and one.read >= one.next_split:
                 if not one.blind:
                     one.cutting, one.next_split = True, one.read * 2
-                    return self._cut_at_folders(one)
+                    return self._cut_at_folders(one, *one.last)
                 blind = blind or one
             # What is held behind a range must not keep it from being read: it is needed first.
             ahead += one.held + (self._page if one.busy else 0)
             if ahead >= ENTRIES_AHEAD:
                 break
-        if blind is None:
+        if blind is None or blind.last_page is None:
             return None
         blind.cutting, blind.next_split = True, blind.read * 2
-        return self._cut_at_guesses(blind)
+        return self._cut_at_guesses(blind, blind.last_page)
 
     def _may_start(self, one: _Range) -> bool:
         """Whether it is known where the range starts; it may turn out to be empty without being asked for."""
@@ -269,11 +269,9 @@ class _Listing:
             return ListObjects(self._bucket, prefix, delimiter, key, size)
         return ListVersions(self._bucket, prefix, delimiter, key, version_id, size)
 
-    def _cut_at_folders(self, one: _Range) -> Job[None]:
+    def _cut_at_folders(self, one: _Range, key: str, version_id: str) -> Job[None]:
         """Cut the rest of a range at folders known to lie in it, or at later siblings of the folders on the way to
-        where it has come: of the highest ones first, since they hold most."""
-        assert one.last is not None  # noqa: S101 - only a range that was read from is cut
-        key, version_id = one.last
+        where it has come, which key and version_id are: of the highest ones first, since they hold most."""
         levels = [one.prefix] + [key[: i + 1] for i, c in enumerate(key) if c == "/" and i >= len(one.prefix)]
         hints, points, pieces, each = one.hints, *self._pieces(one, one.hints)
         while levels and pieces < 2:
@@ -301,10 +299,9 @@ class _Listing:
         pieces = min(SPLIT_POINTS, len(points), int(left / PAGES_A_PIECE))
         return points, pieces, 1 if at_least or not pieces else 2 * -(-int(left) // pieces)
 
-    def _cut_at_guesses(self, one: _Range) -> Job[None]:
+    def _cut_at_guesses(self, one: _Range, last_page: VersionPage) -> Job[None]:
         """Cut the rest of a range that no folders divide at beginnings that some of its keys have."""
-        assert one.last_page is not None  # noqa: S101 - only a range that was read from is cut
-        likely = self._usable(one, guesses(one.first, one.last_page, one.prefix))
+        likely = self._usable(one, guesses(one.first, last_page, one.prefix))
         found: list[VersionPage] = []
         if likely:
             found = yield [self._ask(guess, size=1) for guess in likely]

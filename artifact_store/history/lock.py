@@ -198,7 +198,7 @@ def _parsed(raw: bytes, path: Path) -> dict[str, Any]:
         data = None
     named = data.get("format") if isinstance(data, dict) else None
     if named == FORMAT:
-        return data  # type: ignore[no-any-return]  # json knows no types
+        return dict(data)
     if isinstance(named, str) and named.startswith("artifact-store lock "):
         raise UsageError(f"{path} is of the format {named!r}, and this program reads {FORMAT!r}; make it again")
     raise UsageError(f"{path} is no lock file; make one with: artifact-store lock s3://BUCKET/MODEL --at T -o FILE")

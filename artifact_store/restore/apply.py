@@ -305,9 +305,9 @@ class _Run:
                 tried.append(outcome)
             if known or outcome.kind is Kind.WRITTEN or len(tried) == PROBES:
                 break
-        if len(tried) == PROBES and all(outcome.denied for outcome in tried):
-            assert tried[-1].denied is not None  # noqa: S101 - all of them are
-            raise tried[-1].denied
+        denied = [outcome.denied for outcome in tried if outcome.denied is not None]
+        if len(denied) == PROBES:
+            raise denied[-1]
         for outcome in tried:
             self._count(outcome)
         return known, chain(aside, todo)

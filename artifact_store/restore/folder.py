@@ -131,9 +131,9 @@ class Names:
 
     def _blocked(self, target: str) -> str:
         """What is in the folder already and cannot be replaced by a file."""
-        path, found = self.root, None
+        path, wants_folder = self.root, target.endswith("/")
         parts = target.removesuffix("/").split("/")
-        for index, part in enumerate(parts):
+        for index, part in enumerate(parts, 1):
             path /= part
             try:
                 found = path.lstat()
@@ -141,12 +141,10 @@ class Names:
                 return ""
             if stat.S_ISLNK(found.st_mode):
                 return f"would be written through the symbolic link {path}"
-            if index < len(parts) - 1 and not stat.S_ISDIR(found.st_mode):
+            if index < len(parts) and not stat.S_ISDIR(found.st_mode):
                 return f"needs a folder where the file {path} is"
-        assert found is not None  # noqa: S101 - there is at least one part
-        wants_folder = target.endswith("/")
-        if stat.S_ISDIR(found.st_mode) != wants_folder:
-            return f"needs a {'folder' if wants_folder else 'file'} where {path} is something else"
+            if index == len(parts) and stat.S_ISDIR(found.st_mode) != wants_folder:
+                return f"needs a {'folder' if wants_folder else 'file'} where {path} is something else"
         return ""
 
 

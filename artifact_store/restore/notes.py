@@ -30,7 +30,7 @@ def holders(header: Header, account: Sequence[str] = (), endpoint: Sequence[str]
     """
     summary, destination = header.summary, header.destination
     models = [model for model in header.models if model.layout not in ("dvc", "")]
-    if not isinstance(destination, InPlace) or summary is None or not models:
+    if not isinstance(destination, InPlace) or not models:
         return
     if not (summary.counts[Action.COPY] or summary.counts[Action.UNDELETE]):
         return

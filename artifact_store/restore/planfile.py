@@ -13,7 +13,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from math import isfinite
@@ -49,7 +49,7 @@ class Header:
     options: PlanOptions
     destination: Destination = IN_PLACE
     models: tuple[PlannedModel, ...] = ()
-    summary: Summary | None = None
+    summary: Summary = field(default_factory=Summary)
     digest: str = ""
 
 
@@ -63,7 +63,6 @@ class Plan:
     @property
     def summary(self) -> Summary:
         """Counts, bytes, requests, warnings."""
-        assert self.header.summary is not None  # noqa: S101 - every plan is made by write_plan or read_plan
         return self.header.summary
 
     @property
@@ -141,7 +140,6 @@ def read_plan(path: Path) -> Plan:
                 counts[_action(line, number, path)] += 1
     except OSError as error:
         raise UsageError(f"cannot read plan {path}: {error.strerror}") from error
-    assert header.summary is not None  # noqa: S101 - _read_header gives one
     if _digest(first, digest.digest()) != header.digest or counts != header.summary.counts:
         raise _damaged(path)
     return Plan(path, header)
@@ -238,7 +236,6 @@ def _read_step(line: bytes, number: int, path: Path) -> Step:
 
 
 def _header_json(header: Header) -> dict[str, object]:
-    assert header.summary is not None  # noqa: S101 - write_plan has just set it
     return {
         "format": FORMAT,
         "bucket": header.bucket,

@@ -64,9 +64,9 @@ def _compared(
 ) -> dict[int, Sameness]:
     def job(index: int) -> Job[_Found]:
         step = batch[index]
-        assert step.current is not None  # noqa: S101 - may_be_same has seen one
         wanted = Version(bucket, step.key, step.version_id)
-        stands = Version(there, prefix + step.target if step.target else step.key, step.current.version_id)
+        current = step.current.version_id if step.current is not None else ""
+        stands = Version(there, prefix + step.target if step.target else step.key, current)
         try:
             sameness = yield from same_content(wanted, stands, step.size)
         except S3Error:

@@ -64,22 +64,28 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class _Doubt:
+    """A step, with its number, of which only comparing tells whether a version or file is what it should be."""
+
+    number: int
+    step: Step
+    there: Version | Path
+
+
+@dataclass(frozen=True, slots=True)
 class _Check:
-    """A verdict on a key, or what has to be compared for one. wrong "" and nothing to compare: fine."""
+    """A verdict on a key, or what has to be compared for one. wrong "" and no doubt: fine."""
 
     key: str
     wrong: str = ""
-    number: int = 0
-    step: Step | None = None
-    there: Version | None = None
-    path: Path | None = None
+    doubt: _Doubt | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
     """wrong: what differs. unproved: nobody can tell; then `stands` is the id of what is there."""
 
-    check: _Check
+    doubt: _Doubt
     wrong: str = ""
     unproved: bool = False
     stands: str = ""
@@ -129,24 +135,25 @@ def _verified(
     while batch := list(islice(checks, BATCH)):
         checked += len(batch)
         wrong.extend((check.key, check.wrong) for check in batch if check.wrong)
-        jobs = ((_held(check, deep=deep), _compare(plan, check, deep=deep)) for check in batch if check.step)
+        doubts = (check.doubt for check in batch if check.doubt is not None)
+        jobs = ((_held(doubt, deep=deep), _compare(plan, doubt, deep=deep)) for doubt in doubts)
         for found in s3.run(holding(jobs)):
             compared += 1
             if found.wrong:
-                wrong.append((found.check.key, found.wrong))
+                wrong.append((found.doubt.step.key, found.wrong))
             elif found.unproved:
                 unproved.append(found)
         if on_progress is not None:
             on_progress(checked)
-    written = written_ids(journal, plan.header.digest, {found.check.number for found in unproved})
-    left = [found for found in unproved if not found.stands or written.get(found.check.number) != found.stands]
+    written = written_ids(journal, plan.header.digest, {found.doubt.number for found in unproved})
+    left = [found for found in unproved if not found.stands or written.get(found.doubt.number) != found.stands]
     headers = unread = 0
     for key, finding in read_back(s3, plan):
         if finding.problem:
             wrong.append((key, finding.problem))
         headers, unread = headers + finding.proved, unread + (not finding.proved)
     return Verification(
-        checked, compared, tuple(wrong), tuple((found.check.key, UNPROVED) for found in left), headers, unread
+        checked, compared, tuple(wrong), tuple((found.doubt.step.key, UNPROVED) for found in left), headers, unread
     )
 
 
@@ -204,7 +211,7 @@ def _to_folder(plan: Plan, root: Path) -> Iterator[_Check]:
         elif not path.is_file():
             yield _Check(step.key, f"{path} is no file")
         else:
-            yield _Check(step.key, number=number, step=step, path=path)
+            yield _Check(step.key, doubt=_Doubt(number, step, path))
 
 
 def _current(histories: Iterable[History]) -> Iterator[Entry]:
@@ -237,44 +244,42 @@ def _check(bucket: str, number: int, step: Step, entry: Entry | None, *, deep: b
     stands = Current(entry.version_id, entry.etag, entry.size)
     if same_by_listing(replace(step, current=stands)) is not None and not deep:
         return _Check(step.key)
-    return _Check(step.key, "", number, step, Version(bucket, entry.key, entry.version_id))
+    return _Check(step.key, doubt=_Doubt(number, step, Version(bucket, entry.key, entry.version_id)))
 
 
-def _held(check: _Check, *, deep: bool) -> int:
+def _held(doubt: _Doubt, *, deep: bool) -> int:
     """Bytes that comparing may hold in memory."""
-    assert check.step is not None  # noqa: S101 - only such checks come here
-    return min(2 * check.step.size, 2 * CHUNK) if deep else 0
+    return min(2 * doubt.step.size, 2 * CHUNK) if deep else 0
 
 
-def _compare(plan: Plan, check: _Check, *, deep: bool) -> Job[_Compared]:
-    assert check.step is not None  # noqa: S101 - only such checks come here
+def _compare(plan: Plan, doubt: _Doubt, *, deep: bool) -> Job[_Compared]:
     try:
-        if check.path is not None:
-            return (yield from _compare_file(plan, check, check.step, check.path, deep=deep))
-        assert check.there is not None  # noqa: S101 - what is compared is a file or a version
-        return (yield from _compare_version(plan, check, check.step, check.there, deep=deep))
+        if isinstance(doubt.there, Path):
+            return (yield from _compare_file(plan, doubt, doubt.there, deep=deep))
+        return (yield from _compare_version(plan, doubt, doubt.there, deep=deep))
     except (S3Error, OSError) as error:
-        return _Compared(check, f"cannot be compared: {error}")
+        return _Compared(doubt, f"cannot be compared: {error}")
 
 
-def _compare_version(plan: Plan, check: _Check, step: Step, there: Version, *, deep: bool) -> Job[_Compared]:
+def _compare_version(plan: Plan, doubt: _Doubt, there: Version, *, deep: bool) -> Job[_Compared]:
+    step = doubt.step
     wanted = Version(plan.header.bucket, step.key, step.version_id)
     sameness: Sameness = yield from same_content(
         wanted, there, step.size, read_at_most=NO_LIMIT if deep else 0, chunk=CHUNK, trust_etags=not deep
     )
     if sameness.same is not None:
-        return _Compared(check)
+        return _Compared(doubt)
     if sameness.known:
-        return _Compared(check, "has other content of the same size")
-    return _Compared(check, unproved=True, stands=sameness.other)
+        return _Compared(doubt, "has other content of the same size")
+    return _Compared(doubt, unproved=True, stands=sameness.other)
 
 
-def _compare_file(plan: Plan, check: _Check, step: Step, path: Path, *, deep: bool) -> Job[_Compared]:
-    wrong = f"{path} has other content"
+def _compare_file(plan: Plan, doubt: _Doubt, path: Path, *, deep: bool) -> Job[_Compared]:
+    step, wrong = doubt.step, f"{path} has other content"
     if deep:
-        return _Compared(check, "" if (yield from same_bytes(plan.header.bucket, step, path)) else wrong)
+        return _Compared(doubt, "" if (yield from same_bytes(plan.header.bucket, step, path)) else wrong)
     sameness = yield from same_file(plan.header.bucket, step, path)
     if sameness.known:
-        return _Compared(check, "" if sameness.same is not None else wrong)
+        return _Compared(doubt, "" if sameness.same is not None else wrong)
     stands = standing(path)
-    return _Compared(check, unproved=True, stands=stands.version_id if stands is not None else "")
+    return _Compared(doubt, unproved=True, stands=stands.version_id if stands is not None else "")

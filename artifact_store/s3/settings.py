@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -52,7 +53,7 @@ class Settings:
             # AWS_REGION comes first with the aws command line (AWS CLI guide, "Environment variables"); botocore does
             # not know it.
             found = region or os.environ.get("AWS_REGION") or self._session.get_config_variable("region")
-            self._credentials = self._session.get_credentials()
+            credentials = self._session.get_credentials()
         except botocore.exceptions.BotoCoreError as error:
             raise UsageError(f"aws configuration: {_line(error)}; {_remedy(error)}") from error
         self.region: str = found or "us-east-1"
@@ -60,12 +61,13 @@ class Settings:
         self.endpoint: str = self._client.meta.endpoint_url
         if not found and ".amazonaws.com" in self.endpoint:
             raise UsageError("no Region: add --region, set AWS_REGION, or write region into the aws configuration")
-        if self._credentials is None:
+        if credentials is None:
             raise S3Error(
                 "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or sign in with "
                 "`aws sso login`",
                 code="NoCredentials",
             )
+        self._credentials = credentials
 
     @property
     def refreshed(self) -> bool:
@@ -77,7 +79,6 @@ class Settings:
     def keys(self) -> Keys:
         import botocore.exceptions
 
-        assert self._credentials is not None  # noqa: S101 - the constructor refuses None
         try:
             frozen = self._credentials.get_frozen_credentials()
         except botocore.exceptions.BotoCoreError as error:
@@ -93,7 +94,7 @@ class Settings:
     def ca_bundle(self) -> str | None:
         """A file with certificates to trust instead of the system's (AWS_CA_BUNDLE, ca_bundle)."""
         found = self._session.get_config_variable("ca_bundle")
-        if found and not os.path.isfile(found):  # noqa: PTH113 - botocore's own spelling of the path
+        if found and not Path(found).is_file():
             raise UsageError(f"AWS_CA_BUNDLE names {found}, which is no file; name a file of certificates, or unset it")
         return str(found) if found else None
 

@@ -88,8 +88,8 @@ class CrtTransport:
                 done(Reply(status, _lower(found), b"".join(chunks)))
             elif status_code and error_headers is not None:
                 done(Reply(status_code, _lower(error_headers), error_body or b""))
-            elif getattr(error, "name", "") in SWALLOWED:
-                done(_unswallowed(*SWALLOWED[error.name]))  # type: ignore[attr-defined]  # seen by getattr
+            elif (name := getattr(error, "name", "")) in SWALLOWED:
+                done(_unswallowed(*SWALLOWED[name]))
             else:
                 done(_failure(error, place))
 
@@ -101,7 +101,8 @@ class CrtTransport:
             on_body=on_body,
             on_done=on_done,
         )
-        return started.cancel  # type: ignore[no-any-return]  # awscrt has no types
+        cancel: Callable[[], None] = started.cancel
+        return cancel
 
     def close(self) -> None:
         self._clients.clear()

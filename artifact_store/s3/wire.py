@@ -140,39 +140,33 @@ def _hint(code: str, region: str) -> str:
 
 
 def _list_versions(o: op.ListVersions) -> Request:
-    query = {"encoding-type": "url", "max-keys": str(o.max_keys), "versions": ""}
-    if o.prefix:
-        query["prefix"] = o.prefix
-    if o.delimiter:
-        query["delimiter"] = o.delimiter
-    if o.key_marker:
-        query["key-marker"] = o.key_marker
-    if o.version_id_marker:
-        query["version-id-marker"] = o.version_id_marker
+    query = {"versions": "", "key-marker": o.key_marker, "version-id-marker": o.version_id_marker}
     headers = (("x-amz-optional-object-attributes", "RestoreStatus"),)
-    return Request("ListObjectVersions", "GET", o.bucket, None, _query(query), headers)
+    return Request("ListObjectVersions", "GET", o.bucket, None, _listing(o, query), headers)
 
 
 def _version_page(_: op.ListVersions, reply: Reply) -> op.VersionPage:
-    began = perf_counter()
-    page = pages.parse_versions(reply.body, _date(reply.headers))
-    return replace(page, read_in=perf_counter() - began)
+    return _read(pages.parse_versions, reply)
 
 
 def _list_objects(o: op.ListObjects) -> Request:
-    query = {"encoding-type": "url", "list-type": "2", "max-keys": str(o.max_keys)}
-    if o.prefix:
-        query["prefix"] = o.prefix
-    if o.delimiter:
-        query["delimiter"] = o.delimiter
-    if o.key_marker:
-        query["start-after"] = o.key_marker
-    return Request("ListObjectsV2", "GET", o.bucket, None, _query(query))
+    query = {"list-type": "2", "start-after": o.key_marker}
+    return Request("ListObjectsV2", "GET", o.bucket, None, _listing(o, query))
+
+
+def _listing(o: op.ListVersions | op.ListObjects, query: Mapping[str, str]) -> str:
+    """The query of a listing. Only `versions` means something though it is empty."""
+    shared = {"encoding-type": "url", "max-keys": str(o.max_keys), "prefix": o.prefix, "delimiter": o.delimiter}
+    return _query({name: value for name, value in {**shared, **query}.items() if value or name == "versions"})
 
 
 def _object_page(_: op.ListObjects, reply: Reply) -> op.VersionPage:
+    return _read(pages.parse_objects, reply)
+
+
+def _read(parse: Callable[[bytes, float], op.VersionPage], reply: Reply) -> op.VersionPage:
     began = perf_counter()
-    page = pages.parse_objects(reply.body, _date(reply.headers))
+    page = parse(reply.body, _date(reply.headers))
     return replace(page, read_in=perf_counter() - began)
 
 

@@ -20,6 +20,7 @@ PROJECT = HERE.parents[1]
 
 
 def required(found: Path | None, *, ci: bool) -> Path:
+    """The engine. A developer who has none may run all other tests; in CI its absence is a failure, never a pass."""
     if found is None:
         line = "no pulumi command on PATH or in .tools/: run `make engine`"
         if ci:

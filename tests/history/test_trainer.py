@@ -61,9 +61,9 @@ class Push:
     def done(self, trainer: Trainer, step: int, now: int) -> int:
         now += self.pause
         shape: dict[str, object] = {"seconds": self.seconds, "how": self.how, "again": self.again}
-        now = trainer.save(step, now, until=self.cut, **shape)  # type: ignore[arg-type]  # one shape for both calls
+        now = trainer.save(step, now, until=self.cut, **shape)
         if self.cut is not None and self.resumed is not None:
-            now = trainer.save(step, now + self.resumed, first=self.cut, **shape)  # type: ignore[arg-type]
+            now = trainer.save(step, now + self.resumed, first=self.cut, **shape)
         return now
 
 
