@@ -60,7 +60,8 @@ class Verdict:
     first after; only looked for where it is not whole, None where none was found. absent_before: before its first save,
     which is under way, there was nothing, and `before` says when. paths_before: the model's files at `before`.
     warnings: what its user should know, whatever the condition. archived: files that must be thawed before it can be
-    judged at all; `thaw_first` where that is all that speaks against it.
+    judged at all; `thaw_first` where that is all that speaks against it. changed: it is not now as it was; only looked at
+    where it is not whole.
     """
 
     found: ModelSet
@@ -74,6 +75,7 @@ class Verdict:
     paths_before: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     archived: tuple[str, ...] = ()
+    changed: bool = True
 
     @property
     def thaw_first(self) -> bool:
@@ -229,6 +231,7 @@ def assess(
         verdict = yield from look.judged(there, when)
         if not verdict.whole:
             verdict = yield from look.with_instants(verdict, when)
+            verdict = replace(verdict, changed=(yield from look.has_changed(there, when)))
         verdicts.append(verdict)
     return verdicts
 
@@ -301,6 +304,7 @@ class _Look:
         self._denied: set[tuple[str, str]] = set()
         self._alike: dict[tuple[str, str, str], bool] = {}
         self._ever: dict[Identity, ModelSet] | None = None
+        self._now: dict[str, Entry] | None = None
         self._saves: dict[tuple[frozenset[str], frozenset[str]], list[Save]] = {}
 
     def then(self, instant: float) -> dict[str, Entry]:
@@ -336,6 +340,16 @@ class _Look:
             if identity(found) == identity(like):
                 return found
         return None
+
+    def has_changed(self, found: ModelSet, instant: float) -> Job[bool]:
+        """Whether anything that made this model what it was is different now: its files, or what else is of it."""
+        if self._now is None:
+            newest = ((path, history.ordered()) for path, history in self.candidate.histories.items())
+            self._now = {path: entries[0] for path, entries in newest if entries and not entries[0].is_marker}
+        then, now = self.then(instant), self._now
+        if any(then.get(path) != now.get(path) for path in found.paths):
+            return True
+        return found not in (yield from self._recognised(now))
 
     def ever(self, found: ModelSet) -> Job[ModelSet]:
         """The set with all the members that it had at any time, where only their names tell which these are: of a first

@@ -259,6 +259,9 @@ class Watch:
         verdicts = [_as_locked(verdict) for verdict in verdicts] if self.lock is not None else verdicts
         if around:
             verdicts = [verdict for verdict in verdicts if concerns(verdict.found, inside)]
+        # A broken model that stays as it is must not keep the files beside it from coming back.
+        if not (self.everything or self.all_of or self.lock is not None):
+            verdicts = [verdict for verdict in verdicts if verdict.whole or verdict.changed]
         if not (folder.written and folder.left_out):
             return Judged(folder, verdicts)
         after = After.of(folder, self._wanted, elsewhere=self.everything)

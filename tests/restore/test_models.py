@@ -279,6 +279,31 @@ def test_a_pointer_stays_where_it_is_while_its_target_cannot_be_restored() -> No
     assert "run/global_step200/a.pt of the same model" in order.held_back("run/latest")
 
 
+@pytest.mark.parametrize("address", ["s3://bkt", "s3://bkt/d", "s3://bkt/d/rows.csv"])
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("latest", b"global_step5"),
+        ("latest_checkpointed_iteration.txt", b"100"),
+        ("checkpoint", b'model_checkpoint_path: "model.ckpt-5"'),
+        ("model.safetensors.index.json", b'{"weight_map": {}}'),
+        ("model.tar.gz", b"not gz"),
+        ("x.onnx", b""),
+    ],
+)
+def test_a_broken_model_that_is_not_touched_keeps_no_file_beside_it_from_coming_back(
+    path: str, content: bytes, address: str, tmp_path: Path
+) -> None:
+    s3 = MemoryS3()
+    for second, key, data in ((0, path, content), (50_000, "rows.csv", b"old"), (90_000, "rows.csv", b"new")):
+        s3.clock = T0 + second
+        s3.put(f"d/{key}", data, time=s3.clock)
+    s3.clock += 10
+    made = plan(s3, tmp_path, T0 + 60_000, address=address)
+    assert apply(s3, made, options=SMALL).complete
+    assert s3.contents() == {f"d/{path}": content, "d/rows.csv": b"old"}
+
+
 def test_a_model_that_the_restore_does_not_touch_is_not_judged(tmp_path: Path) -> None:
     model = Model(3)
     model.save(1, T0, only=2)
