@@ -60,8 +60,8 @@ class Verdict:
     first after; only looked for where it is not whole, None where none was found. absent_before: before its first save,
     which is under way, there was nothing, and `before` says when. paths_before: the model's files at `before`.
     warnings: what its user should know, whatever the condition. archived: files that must be thawed before it can be
-    judged at all; `thaw_first` where that is all that speaks against it. changed: it is not now as it was; only looked at
-    where it is not whole.
+    judged at all; `thaw_first` where that is all that speaks against it. changed: it is not now as it was; told only of
+    one that is not whole.
     """
 
     found: ModelSet
