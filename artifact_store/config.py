@@ -21,7 +21,8 @@ from pydantic.alias_generators import to_camel
 from artifact_store.errors import ConfigError
 
 PROJECT = "artifact-store"
-SECRET = "(secret)"  # noqa: S105 - what stands for a value that is encrypted in the stack file
+MASKED = "(secret)"
+"""What stands for a value that is encrypted in the stack file."""
 LONGEST_CONTINUOUS = 35
 """Days (AWS Backup guide, point-in-time-recovery)."""
 MAY_BE_SECRET = frozenset({"alertEmails"})
@@ -179,7 +180,7 @@ def from_engine() -> tuple[dict[str, Any], frozenset[str]]:
 
 
 def from_files(folder: Path, stack: str) -> dict[str, Any]:
-    """The same from the stack's files: plain values with "aws:region"; for an encrypted one SECRET stands."""
+    """The same from the stack's files: plain values with "aws:region"; for an encrypted one MASKED stands."""
     known = {key: _opaque(value) for key, value in stack_values(folder, stack).items()}
     values = {k.removeprefix(f"{PROJECT}:"): _decode(v) for k, v in known.items() if k.startswith(f"{PROJECT}:")}
     return {**values, "aws:region": known.get("aws:region")}
@@ -270,7 +271,7 @@ def _decode(value: Any) -> Any:
 
 def _opaque(value: Any) -> Any:
     if isinstance(value, dict):
-        return SECRET if set(value) == {"secure"} else {k: _opaque(v) for k, v in value.items()}
+        return MASKED if set(value) == {"secure"} else {k: _opaque(v) for k, v in value.items()}
     return [_opaque(v) for v in value] if isinstance(value, list) else value
 
 

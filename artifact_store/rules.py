@@ -18,7 +18,7 @@ from typing import Literal
 from zoneinfo import available_timezones
 
 from artifact_store import cron
-from artifact_store.config import LONGEST_CONTINUOUS, SECRET
+from artifact_store.config import LONGEST_CONTINUOUS, MASKED
 from artifact_store.design import Design, Lock, Rule
 
 LONGEST = 36_500
@@ -411,10 +411,10 @@ def emails(addresses: Iterable[str]) -> Iterator[Problem]:
     """Source: SNS API reference, Subscribe (an e-mail endpoint is an e-mail address, subscribed once)."""
     seen: set[str] = set()
     for address in addresses:
-        if address != SECRET and address in seen:
+        if address != MASKED and address in seen:
             yield _error("E1", "alertEmails", f"{address!r} stands twice; write it once")
         seen.add(address)
-        if address != SECRET and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address):
+        if address != MASKED and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address):
             yield _error(
                 "E1", "alertEmails", f"{address!r} is no e-mail address; write for example ml-oncall@example.com"
             )

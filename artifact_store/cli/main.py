@@ -11,6 +11,7 @@ import os
 import shlex
 import signal
 import sys
+from io import TextIOWrapper
 from typing import Annotated, NoReturn
 
 import typer
@@ -68,7 +69,8 @@ def main() -> NoReturn:
     _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         # A key may hold what the terminal's encoding lacks; that must not end the command.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIO by its type
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # A job that is told to end, or whose terminal is closed, says what is done and what is not, as after Ctrl-C; one
     # that nohup started goes on.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

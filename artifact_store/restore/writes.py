@@ -112,8 +112,9 @@ class Writes:
         place = Place(
             self.bucket, self._key(step), if_match=current.etag if there and current else "", if_none_match=not there
         )
-        failure: Outcome | None = None
-        for _ in range(TRIES):
+        tries = 0
+        while True:
+            tries += 1
             try:
                 if look:
                     outcome = yield from self._look(number, step)
@@ -126,12 +127,10 @@ class Writes:
                     return _failed(number, step, error)
                 failure = yield from self._explain(number, step, error)
                 # 409: another write was under way (S3 API reference, "CopyObject"); it may have come to nothing.
-                if error.status != 409 or failure.kind is not Kind.FAILED:
+                if error.status != 409 or failure.kind is not Kind.FAILED or tries == TRIES:
                     return failure
             else:
                 return Outcome(Kind.WRITTEN, number, step, version_id=written.version_id)
-        assert failure is not None  # noqa: S101 - the loop runs at least once
-        return failure
 
     def _source_exists(self, step: Step) -> Job[bool]:
         """S3 answers 404 to If-Match where no object is (S3 API reference, "CopyObject"), but also when the source is
