@@ -101,7 +101,7 @@ def story(bucket: str) -> bool:
     inside = next_second()
     tell(f"   T = {inside}", "bold")
 
-    head("It is tried again and ends: now everything is wrong, and whole")
+    head("It is tried again, tidies up and ends: now everything is wrong, and whole")
     push.write({name: data for name, data in wrong.items() if name not in half})
     push.delete(classifier.SINGLE)
     show(current(s3, bucket))
