@@ -6,7 +6,7 @@ Each returns what it found or did, to be compared with what the stub's bucket is
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,9 +38,11 @@ class Planned:
 
 def list_ours(endpoint: str) -> Work[Listed]:
     """Every key with its versions, in order."""
+    from artifact_store.__main__ import tune
     from artifact_store.history.listing import list_histories
     from artifact_store.s3.client import connect
 
+    tune()
     keys, entries, last = 0, 0, ""
     with connect(endpoint_url=endpoint) as s3:
         yield
@@ -86,10 +88,12 @@ def list_boto3(endpoint: str) -> Work[Listed]:
 
 def copy_ours(endpoint: str, count: int, in_flight: int) -> Work[int]:
     """Bring back `count` keys as a restore does it; returns how many were copied."""
+    from artifact_store.__main__ import tune
     from artifact_store.restore.plan import Action, Current, Reason, Step
     from artifact_store.restore.writes import Kind, Writes
     from artifact_store.s3.client import connect
 
+    tune()
     writes = Writes(BUCKET, BUCKET)
     steps = (
         Step(Action.COPY, key, Reason.CHANGED, version_id, etag, current=Current("", current_etag))
@@ -119,12 +123,14 @@ def copy_boto3(endpoint: str, count: int) -> Work[int]:
 
 
 def plan_ours(endpoint: str) -> Work[Planned]:
-    """Plan the restore of the whole bucket to INSTANT into a file."""
+    """Plan the restore of the whole bucket to INSTANT into a file, tuned as the command line is."""
+    from artifact_store.__main__ import tune
     from artifact_store.history.scope import parse_scope
     from artifact_store.restore.plan import Action
     from artifact_store.restore.planner import make_plan
     from artifact_store.s3.client import connect
 
+    tune()
     with tempfile.TemporaryDirectory() as folder, connect(endpoint_url=endpoint) as s3:
         yield
         counts = make_plan(s3, parse_scope(f"s3://{BUCKET}"), INSTANT, Path(folder) / "plan").summary.counts
@@ -133,10 +139,15 @@ def plan_ours(endpoint: str) -> Work[Planned]:
 
 
 def plan_without_models(endpoint: str) -> Work[Planned]:
-    """The same for a program that knows no layout of models."""
-    from artifact_store.history import models
+    """The same without a look at what is a model."""
+    from artifact_store.history.models import Candidate, Finder
+    from artifact_store.restore import watch
 
-    vars(models)["LAYOUTS"] = ()
+    class Blind(Finder):
+        def see(self, *_: object, **__: object) -> Sequence[Candidate]:
+            return ()
+
+    vars(watch)["Finder"] = Blind
     return (yield from plan_ours(endpoint))
 
 

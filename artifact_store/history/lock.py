@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import dropwhile
 from pathlib import Path
@@ -95,7 +95,7 @@ class Pins(Finder):
         self._instant = instant
         self.then: list[Entry] = []
 
-    def see(self, history: History, *, written: bool = False, left_out: bool = False) -> Iterator[Candidate]:
+    def see(self, history: History, *, written: bool = False, left_out: bool = False) -> Sequence[Candidate]:
         then = standing(history, self._instant)
         if then is not None:
             self.then.append(then)

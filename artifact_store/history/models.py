@@ -17,8 +17,9 @@ from artifact_store.formats.finding import Check, Finding
 from artifact_store.history.instant import show
 from artifact_store.history.layouts import LAYOUTS
 from artifact_store.history.layouts.configs import is_config
+from artifact_store.history.layouts.marks import may_tell
 from artifact_store.history.saves import Origins, Save, doubts, origins, saves
-from artifact_store.history.sets import SMALL, THAW, File, Folder, Layout, ModelSet
+from artifact_store.history.sets import SMALL, THAW, Folder, Layout, ModelSet, shallow
 from artifact_store.history.state import is_archived, is_multipart, open_for, standing
 from artifact_store.history.verdict import Condition, Evidence, judge, some, warn
 from artifact_store.s3.operations import Entry, GetObject, HeadObject, Job, ObjectHead, Operation
@@ -44,8 +45,6 @@ BESIDE_READ = 32
 
 FOLDERS_AT_ONCE = 64
 """Folders judged together, so that their reads overlap and memory stays flat."""
-
-NOTHING = File(0)
 
 DIGITS = re.compile(r"\d+")
 """What tells pieces of one kind apart."""
@@ -123,7 +122,7 @@ class Candidate:
 @dataclass(slots=True)
 class _Open:
     """A folder whose keys are still coming. start: how many keys had come before its first. names, folders: directly in
-    it, the first FILES_A_FOLDER of each."""
+    it, the first FILES_A_FOLDER of each, and of names those alone that may tell of a layout."""
 
     prefix: str
     start: int
@@ -141,30 +140,32 @@ class Finder:
     def __init__(self, scope: Scope, layouts: Sequence[Layout] | None = None) -> None:
         self._root, self._layouts = scope.root, LAYOUTS if layouts is None else layouts
         self._within = scope.prefix if scope.raw else scope.root
-        self._open: list[_Open] = []
+        self._open = [_Open(self._root, 0)]
         self._kept: list[tuple[History, bool, bool]] = []
         """The last keys, with what a restore does to them: all of each open folder that is not too large."""
         self._dropped = 0
         """How many keys came before those."""
         self.unjudged: list[tuple[str, tuple[str, ...]]] = []
 
-    def see(self, history: History, *, written: bool = False, left_out: bool = False) -> Iterator[Candidate]:
-        """The next key. written, left_out: what a restore does to it."""
-        key = history.key
-        if not key.startswith(self._root) or key.endswith("/"):
-            return
-        while self._open and not key.startswith(self._open[-1].prefix):
-            yield from self._close()
-        seen = self._dropped + len(self._kept)
-        if not self._open:
-            self._open.append(_Open(self._root, seen))
-        while (slash := key.find("/", len(self._open[-1].prefix))) >= 0:
-            _keep(self._open[-1].folders, key[len(self._open[-1].prefix) : slash])
-            self._open.append(_Open(key[: slash + 1], seen))
-        _keep(self._open[-1].names, key[len(self._open[-1].prefix) :])
-        if len(self._kept) >= FILES_A_FOLDER * 5 // 4:
+    def see(self, history: History, *, written: bool = False, left_out: bool = False) -> Sequence[Candidate]:
+        """The next key; gives the folders that ended before it. written, left_out: what a restore does to it."""
+        key, folder, seen = history.key, self._open[-1], self._dropped + len(self._kept)
+        ended: list[Candidate] = []
+        if key.endswith("/") or not key.startswith(self._root):
+            return ended
+        while not key.startswith(folder.prefix):
+            ended += self._close()
+            folder = self._open[-1]
+        while (slash := key.find("/", len(folder.prefix))) >= 0:
+            _keep(folder.folders, key[len(folder.prefix) : slash])
+            folder = _Open(key[: slash + 1], seen)
+            self._open.append(folder)
+        if may_tell(name := key[len(folder.prefix) :]):
+            _keep(folder.names, name)
+        if seen % 1000 == 0:
             self._drop(seen)
         self._kept.append((history, written, left_out))
+        return ended
 
     def _drop(self, seen: int) -> None:
         """What is only of folders that are too large."""
@@ -176,22 +177,22 @@ class Finder:
         """Whether all of the key's folder is in the scope."""
         return key[: key.rfind("/") + 1].startswith(self._within)
 
-    def end(self) -> Iterator[Candidate]:
+    def end(self) -> Sequence[Candidate]:
         """After the last key."""
-        while self._open:
-            yield from self._close()
+        return [candidate for _ in range(len(self._open)) for candidate in self._close()]
 
-    def _close(self) -> Iterator[Candidate]:
+    def _close(self) -> Sequence[Candidate]:
+        """The innermost folder; nothing where it holds no model, or too many files."""
         folder = self._open.pop()
         if not folder.prefix.startswith(self._within):
-            return
-        shallow = Folder(folder.prefix, dict.fromkeys([*folder.names, *(f"{f}/" for f in folder.folders)], NOTHING))
-        layouts = tuple(layout for layout in self._layouts if layout.marks(shallow))
+            return ()
+        seen = shallow(folder.prefix, (*folder.names, *(f"{name}/" for name in folder.folders)))
+        layouts = tuple(layout for layout in self._layouts if layout.marks(seen))
         if not layouts:
-            return
+            return ()
         if self._dropped + len(self._kept) - folder.start > FILES_A_FOLDER:
             self.unjudged.append((folder.prefix, tuple(layout.name for layout in layouts)))
-            return
+            return ()
         found = Candidate(folder.prefix, layouts, {})
         for history, written, left_out in self._kept[folder.start - self._dropped :]:
             path = history.key[len(folder.prefix) :]
@@ -200,7 +201,7 @@ class Finder:
                 found.written.add(path)
             if left_out:
                 found.left_out.add(path)
-        yield found
+        return (found,)
 
 
 def _keep(names: set[str], name: str) -> None:
@@ -320,7 +321,7 @@ class _Look:
 
     def _recognised(self, then: Mapping[str, Entry]) -> Job[list[ModelSet]]:
         """The sets of which anything is there: which layouts are tried is told by what was there at any time."""
-        folder = Folder(self.candidate.prefix, {path: _file(entry) for path, entry in then.items()})
+        folder = Folder(self.candidate.prefix, then)
         found: list[ModelSet] = []
         for layout in self.candidate.layouts:
             reading = layout.recognise(folder)
@@ -376,12 +377,13 @@ class _Look:
     def _is_busy(self, instant: float) -> bool:
         """Whether files that were not there yet were written so soon after others that they may be of one save."""
         then, second = self.then(instant), int(instant // 1)
-        began = max((int(entry.last_modified) for entry in then.values()), default=None)
-        absent = (h for path, h in self.candidate.histories.items() if h.entries and path not in then)
+        absent = [h for path, h in self.candidate.histories.items() if path not in then and h.entries]
         first = (int(min(entry.last_modified for entry in history.entries)) for history in absent)
         came = min((time for time in first if time > second), default=None)
-        largest = max((entry.size for entry in then.values()), default=0)
-        return began is not None and came is not None and came - began <= open_for(largest)
+        if came is None or not then:
+            return False
+        began = max(int(entry.last_modified) for entry in then.values())
+        return came - began <= open_for(max(entry.size for entry in then.values()))
 
     def _every(self) -> Job[dict[Identity, ModelSet]]:
         """The sets in the newest of all that was ever written."""
@@ -610,10 +612,6 @@ class _Look:
         for one in wanted:
             found += yield from self._headers([one])
         return found
-
-
-def _file(entry: Entry) -> File:
-    return File(entry.size, entry.etag, entry.storage_class if is_archived(entry) else "")
 
 
 def together(bucket: str, entries: Sequence[Entry], checks: Sequence[Check]) -> Job[list[Finding]]:

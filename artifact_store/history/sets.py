@@ -6,10 +6,12 @@ small file. Which layouts there are is for `layouts`; whether a set is whole is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias, TypeVar
+
+from artifact_store.s3.operations import Entry
 
 R = TypeVar("R")
 
@@ -20,25 +22,15 @@ THAW = "must be thawed before the model can be judged (--thaw)"
 """How a reason ends that thawing takes away."""
 
 
-@dataclass(frozen=True, slots=True)
-class File:
-    """One file as it stood. size in bytes. archived: the storage class it must be thawed from, "" where it can be
-    read."""
-
-    size: int
-    etag: str = ""
-    archived: str = ""
-
-
 @dataclass(frozen=True)
 class Folder:
     """Everything below a prefix as it stood at one instant.
 
-    prefix: "" or a whole path that ends in "/". files: path relative to the prefix -> File, at every depth.
+    prefix: "" or a whole path that ends in "/". files: path relative to the prefix -> the version, at every depth.
     """
 
     prefix: str
-    files: Mapping[str, File]
+    files: Mapping[str, Entry]
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -55,6 +47,11 @@ class Folder:
         start = f"{name}/"
         inner = {path[len(start) :]: file for path, file in self.files.items() if path.startswith(start)}
         return Folder(self.prefix + start, inner)
+
+
+def shallow(prefix: str, names: Iterable[str]) -> Folder:
+    """A folder of which only the names directly in it are known, those of folders with "/" at their end."""
+    return Folder(prefix, dict.fromkeys(names, Entry("", "", 0, is_latest=False)))
 
 
 Reading: TypeAlias = Generator[str, bytes | None, R]

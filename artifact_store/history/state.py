@@ -10,9 +10,8 @@ second the server's own order decides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,9 +53,8 @@ class Flag(StrEnum):
     """A version with id "null" was written after T: what it replaced, if anything, left no trace."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyState:
-    """One key at an instant and now.
+class KeyState(NamedTuple):
+    """One key at an instant and now. A tuple, since millions are made.
 
     then: the version that stood at the instant, None where the key was absent. then_entry: the same, or the marker that
     made it absent. now: the current version, None where there is none. now_entry: the same, or the current marker.
@@ -117,9 +115,11 @@ def _found(history: History, instant: float, settled: bool) -> tuple[list[Entry]
     """The entries, newest first; which of them stood, their number where none did; whether that is a tie."""
     entries = history.ordered()
     end = instant // 1 + 1
-    index, tie = 0, False
-    while index < len(entries) and entries[index].last_modified >= end:
-        index += 1
+    index, tie = len(entries), False
+    for number, entry in enumerate(entries):
+        if entry.last_modified < end:
+            index = number
+            break
     if not history.interleaved:
         index, tie = _prefer_version(entries, index)
     if settled:

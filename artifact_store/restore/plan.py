@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import translate
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 from artifact_store.history.state import Flag, KeyState
 from artifact_store.s3.operations import Entry
@@ -55,9 +55,8 @@ SAME_CONTENT = frozenset({Reason.SAME_ETAG, Reason.SAME_CHECKSUM, Reason.SAME_BY
 """Reasons to keep what is another version than the one at T."""
 
 
-@dataclass(frozen=True, slots=True)
-class Current:
-    """What stands at the place to be written, as the plan saw it."""
+class Current(NamedTuple):
+    """What stands at the place to be written, as the plan saw it. A tuple, as Step is."""
 
     version_id: str = ""
     etag: str = ""
@@ -65,9 +64,8 @@ class Current:
     is_marker: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What to do to one key.
+class Step(NamedTuple):
+    """What to do to one key. A tuple, since millions are made.
 
     version_id, etag, size, last_modified, storage_class: of the version that stood at T ("" and 0 where there was
     none). current: what stands now at the place to be written, None where nothing ever did. target: key or path
@@ -260,16 +258,16 @@ def decide(state: KeyState, options: PlanOptions) -> Step | None:
     step = _toward(then, Action.COPY, Reason.DELETED, current, flags)
     if now is not None:
         if now.version_id == then.version_id:
-            return replace(step, action=Action.KEEP, reason=Reason.SAME_VERSION)
+            return step._replace(action=Action.KEEP, reason=Reason.SAME_VERSION)
         same = same_by_listing(step)
         if same is not None:
-            return replace(step, action=Action.KEEP, reason=same)
-        step = replace(step, reason=Reason.CHANGED)
+            return step._replace(action=Action.KEEP, reason=same)
+        step = step._replace(reason=Reason.CHANGED)
     elif options.undelete and all(entry.is_marker for entry in state.newer):
         markers = tuple(entry.version_id for entry in state.newer)
-        return replace(step, action=Action.UNDELETE, markers=markers)
+        return step._replace(action=Action.UNDELETE, markers=markers)
     if state.archived:
-        return replace(step, action=Action.THAW, reason=Reason.ARCHIVED)
+        return step._replace(action=Action.THAW, reason=Reason.ARCHIVED)
     return step
 
 
@@ -278,14 +276,14 @@ def decide_elsewhere(state: KeyState, target: str, there: Entry | None) -> Step 
     if state.then is None:
         return None
     flags = tuple(sorted(state.flags))
-    step = replace(_toward(state.then, Action.COPY, Reason.MISSING, _current(there), flags), target=target)
+    step = _toward(state.then, Action.COPY, Reason.MISSING, _current(there), flags)._replace(target=target)
     if there is not None and not there.is_marker:
         same = same_by_listing(step)
         if same is not None:
-            return replace(step, action=Action.KEEP, reason=same)
-        step = replace(step, reason=Reason.CHANGED)
+            return step._replace(action=Action.KEEP, reason=same)
+        step = step._replace(reason=Reason.CHANGED)
     if state.archived:
-        return replace(step, action=Action.THAW, reason=Reason.ARCHIVED)
+        return step._replace(action=Action.THAW, reason=Reason.ARCHIVED)
     return step
 
 
@@ -294,11 +292,11 @@ def decide_file(state: KeyState, target: str, there: Current | None) -> Step | N
     if state.then is None:
         return None
     reason = Reason.MISSING if there is None else Reason.CHANGED
-    step = replace(_toward(state.then, Action.COPY, reason, there, tuple(sorted(state.flags))), target=target)
+    step = _toward(state.then, Action.COPY, reason, there, tuple(sorted(state.flags)))._replace(target=target)
     if there is not None and target.endswith("/"):
-        return replace(step, action=Action.KEEP, reason=Reason.SAME_BYTES)
+        return step._replace(action=Action.KEEP, reason=Reason.SAME_BYTES)
     if state.archived:
-        return replace(step, action=Action.THAW, reason=Reason.ARCHIVED)
+        return step._replace(action=Action.THAW, reason=Reason.ARCHIVED)
     return step
 
 

@@ -7,7 +7,7 @@ HEADs do not settle is copied.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def settle_versions(s3: Server, bucket: str, destination: Destination, steps: It
             found |= _compared(s3, bucket, there, prefix, batch, [i for i in unsure if i not in found])
         for i, sameness in found.items():
             if sameness.same is not None:
-                batch[i] = replace(batch[i], action=Action.KEEP, reason=sameness.same)
+                batch[i] = batch[i]._replace(action=Action.KEEP, reason=sameness.same)
         yield from batch
 
 
@@ -95,5 +95,5 @@ def settle_files(s3: Server, bucket: str, root: Path, steps: Iterable[Step]) -> 
         unsure = [i for i, step in enumerate(batch) if may_be_same(step)]
         for i, same in s3.run(job(i, batch[i]) for i in unsure):
             if same is not None:
-                batch[i] = replace(batch[i], action=Action.KEEP, reason=same)
+                batch[i] = batch[i]._replace(action=Action.KEEP, reason=same)
         yield from batch

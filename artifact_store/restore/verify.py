@@ -6,7 +6,7 @@ Owns the comparison; changes nothing. What cannot be proved is told apart from w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -242,7 +242,7 @@ def _check(bucket: str, number: int, step: Step, entry: Entry | None, *, deep: b
     if entry.size != step.size:
         return _Check(step.key, f"is {entry.size} bytes, should be {step.size}")
     stands = Current(entry.version_id, entry.etag, entry.size)
-    if same_by_listing(replace(step, current=stands)) is not None and not deep:
+    if same_by_listing(step._replace(current=stands)) is not None and not deep:
         return _Check(step.key)
     return _Check(step.key, doubt=_Doubt(number, step, Version(bucket, entry.key, entry.version_id)))
 

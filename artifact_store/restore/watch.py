@@ -17,7 +17,6 @@ from artifact_store.history.listing import History
 from artifact_store.history.models import (
     FILES_A_FOLDER,
     FOLDERS_AT_ONCE,
-    NOTHING,
     Candidate,
     Finder,
     Identity,
@@ -26,7 +25,7 @@ from artifact_store.history.models import (
     identity,
 )
 from artifact_store.history.scope import Scope
-from artifact_store.history.sets import Folder, Layout
+from artifact_store.history.sets import Layout, shallow
 from artifact_store.history.state import KeyState, at
 from artifact_store.history.verdict import Condition
 from artifact_store.restore.models import UNJUDGED, PlannedModel, enclosing, folder_of, own_keys
@@ -333,8 +332,8 @@ class Watch:
             if not page.is_truncated:
                 break
             ask = replace(ask, key_marker=page.next_key_marker, version_id_marker=page.next_version_id_marker)
-        shallow = Folder(folder, {name[len(folder) :]: NOTHING for name in sorted(names - {folder})})
-        return tuple(layout for layout in LAYOUTS if layout.marks(shallow))
+        seen = shallow(folder, (name[len(folder) :] for name in sorted(names - {folder})))
+        return tuple(layout for layout in LAYOUTS if layout.marks(seen))
 
 
 def _folder_scope(bucket: str, prefix: str) -> Scope:

@@ -206,8 +206,8 @@ class S3:
             if error.status != 416 or start:
                 raise
             body = self.call(op.GetObject(get.bucket, get.key, get.version_id, if_match=get.if_match))
-        total = body.head.size if get.last is None else min(body.head.size, get.last + 1)
-        etag, position = body.head.etag, start + len(body.data)
+        total = body.size if get.last is None else min(body.size, get.last + 1)
+        etag, position = body.etag, start + len(body.data)
         if body.data:
             yield body.data
         while position < total:

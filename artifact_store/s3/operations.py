@@ -159,8 +159,11 @@ class GetObject:
 
 @dataclass(frozen=True, slots=True)
 class ObjectBody:
-    head: ObjectHead
+    """data: the range that was asked for. size: bytes of the whole version. etag: its."""
+
     data: bytes
+    size: int
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,10 @@ def choose(settings: Settings, connections: int) -> Transport:
 
 class CrtTransport:
     def __init__(self, settings: Settings, connections: int) -> None:
-        from awscrt import auth
+        from awscrt import auth, http, s3
         from awscrt.io import ClientBootstrap, DefaultHostResolver, EventLoopGroup
 
+        self._http, self._s3 = http, s3
         self._settings = settings
         self._connections = connections
         loops = EventLoopGroup(1)
@@ -58,14 +59,11 @@ class CrtTransport:
         self._lock = threading.Lock()
 
     def send(self, request: Request, done: Done) -> Callable[[], None]:
-        from awscrt import s3
-        from awscrt.http import HttpHeaders, HttpRequest
-
         place = self._settings.place(request.bucket)
-        headers = HttpHeaders([("Host", place.host), ("User-Agent", USER_AGENT), *request.headers])
+        headers = self._http.HttpHeaders([("Host", place.host), ("User-Agent", USER_AGENT), *request.headers])
         if request.body or request.method in ("PUT", "POST"):
             headers.add("Content-Length", str(len(request.body)))
-        message = HttpRequest(
+        message = self._http.HttpRequest(
             request.method, request.path(place.path), headers, io.BytesIO(request.body) if request.body else None
         )
         status, found, chunks = 0, [], []
@@ -94,7 +92,7 @@ class CrtTransport:
                 done(_failure(error, place))
 
         started = self._client(place.tls).make_request(
-            type=s3.S3RequestType.DEFAULT,
+            type=self._s3.S3RequestType.DEFAULT,
             request=message,
             operation_name=request.operation,
             on_headers=on_headers,
@@ -108,8 +106,7 @@ class CrtTransport:
         self._clients.clear()
 
     def _client(self, tls: bool) -> Any:
-        from awscrt import s3
-
+        s3 = self._s3
         with self._lock:
             if tls not in self._clients:
                 self._clients[tls] = s3.S3Client(

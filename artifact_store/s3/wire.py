@@ -207,17 +207,13 @@ def _head_object(o: op.HeadObject) -> Request:
 
 
 def _object_head(_: op.HeadObject, reply: Reply) -> op.ObjectHead:
-    # HEAD with a part number tells that part's length, and S3 adds the range it lies in; so the length counts.
-    return _head_of(reply.headers, int(reply.headers.get("content-length", "0")))
-
-
-def _head_of(headers: Mapping[str, str], size: int) -> op.ObjectHead:
-    """What the headers of HEAD or GET tell of a version."""
+    headers = reply.headers
     sums = {n: v for n in CHECKSUMS if (v := headers.get(f"x-amz-checksum-{n.lower()}"))}
     modified = headers.get("last-modified", "")
     return op.ObjectHead(
-        etag=headers.get("etag", "").strip('"'),
-        size=size,
+        etag=_etag(headers),
+        # HEAD with a part number tells that part's length, and S3 adds the range it lies in; so the length counts.
+        size=int(headers.get("content-length", "0")),
         last_modified=parsedate_to_datetime(modified).timestamp() if modified else 0.0,
         version_id=headers.get("x-amz-version-id", ""),
         storage_class=headers.get("x-amz-storage-class", "STANDARD"),
@@ -228,6 +224,10 @@ def _head_of(headers: Mapping[str, str], size: int) -> op.ObjectHead:
         tag_count=int(headers.get("x-amz-tagging-count", "0")),
         encryption=headers.get("x-amz-server-side-encryption", ""),
     )
+
+
+def _etag(headers: Mapping[str, str]) -> str:
+    return headers.get("etag", "").strip('"')
 
 
 def _get_object(o: op.GetObject) -> Request:
@@ -246,7 +246,7 @@ def _object_body(o: op.GetObject, reply: Reply) -> op.ObjectBody:
         raise S3Error(text, code="Truncated", operation="GetObject")
     total = re.search(r"/(\d+)$", reply.headers.get("content-range", ""))
     size = int(total[1]) if total else len(reply.body)
-    return op.ObjectBody(_head_of(reply.headers, size), reply.body)
+    return op.ObjectBody(reply.body, size, _etag(reply.headers))
 
 
 def _copy_object(o: op.CopyObject) -> Request:

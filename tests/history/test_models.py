@@ -230,7 +230,7 @@ def test_each_folder_is_given_with_all_its_files_or_named_as_too_large(keys: lis
         finder = Finder(parse_scope("s3://bkt"), [every])
         found = [one for key in keys for one in finder.see(History(key, []), written="a" in key, left_out="b" in key)]
         found += finder.end()
-    folders = {key[:end] for key in keys for end in (0, *(at + 1 for at, c in enumerate(key) if c == "/"))}
+    folders = {"", *(key[: at + 1] for key in keys for at, c in enumerate(key) if c == "/")}
     below = {folder: [key for key in keys if key.startswith(folder)] for folder in folders}
     assert {one.prefix: list(one.histories) for one in found} == {
         folder: [key[len(folder) :] for key in its] for folder, its in below.items() if len(its) <= most

@@ -12,7 +12,7 @@ from safetensors.numpy import save as save_safetensors
 from artifact_store.history.layouts import LAYOUTS
 from artifact_store.history.models import Verdict, assess, survey
 from artifact_store.history.scope import parse_scope
-from artifact_store.history.sets import File, Folder
+from artifact_store.history.sets import shallow
 from artifact_store.restore.apply import apply
 from artifact_store.restore.planner import make_plan
 from tests.model_files import Files, archive
@@ -89,7 +89,7 @@ FOLDERS: dict[str, Files] = {
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_each_folder_holds_a_name_that_some_layout_looks_at(name: str) -> None:
-    folder = Folder("d/", {path: File(len(data)) for path, data in FOLDERS[name].items()})
+    folder = shallow("d/", FOLDERS[name])
     assert any(layout.marks(folder) for layout in LAYOUTS)
 
 

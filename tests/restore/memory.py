@@ -376,8 +376,7 @@ class MemoryS3:
         if ask.first is not None and ask.first >= len(stored.data):
             raise s3_error(416, "InvalidRange")
         last = len(stored.data) - 1 if ask.last is None else ask.last
-        head = self._HeadObject(bucket, op.HeadObject(ask.bucket, ask.key, ask.version_id))
-        return op.ObjectBody(head, stored.data[ask.first or 0 : last + 1])
+        return op.ObjectBody(stored.data[ask.first or 0 : last + 1], len(stored.data), stored.entry.etag)
 
     def _GetObjectTagging(self, bucket: BucketModel, ask: op.GetObjectTagging) -> op.Tags:
         return op.Tags(self._version(bucket, ask.key, ask.version_id).tags)

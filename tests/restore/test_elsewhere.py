@@ -2,7 +2,6 @@
 
 import errno
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -388,7 +387,7 @@ def test_a_plan_that_names_a_file_outside_the_folder_writes_none(tmp_path: Path)
     s3 = two_buckets()
     out = tmp_path / "out"
     made = plan(s3, tmp_path, address="s3://bkt/models/m-1", to=ToFolder(out))
-    steps = [replace(step, target=f"../{step.target}") for step in made.steps()]
+    steps = [step._replace(target=f"../{step.target}") for step in made.steps()]
     forged = write_plan(tmp_path / "forged", made.header, steps)
     report = apply(s3, forged)
     assert [reason for _, reason in report.failed] == [

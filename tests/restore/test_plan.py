@@ -1,7 +1,5 @@
 """The step for one key: the fewest writes that give the state at T, judged by identity, ETag or checksum only."""
 
-from dataclasses import replace
-
 import pytest
 
 from artifact_store.history.state import Flag, KeyState
@@ -65,7 +63,7 @@ def test_the_action_follows_from_the_state_then_and_now(
 
 
 def test_a_step_carries_what_apply_needs_to_write_safely() -> None:
-    step = decide(replace(state(OLD, NEW), flags=frozenset({Flag.UNSETTLED, Flag.EDGE})), DEFAULT)
+    step = decide(state(OLD, NEW)._replace(flags=frozenset({Flag.UNSETTLED, Flag.EDGE})), DEFAULT)
     assert step == Step(
         Action.COPY,
         "k",

@@ -168,7 +168,7 @@ RANGE = {"content-length": "10", "content-range": "bytes 0-9/12345"}
 
 def test_a_range_that_was_read_tells_the_size_of_the_whole() -> None:
     reply = wire.Reply(206, RANGE, b"0123456789")
-    assert wire.decode(op.GetObject("b", "k", first=0, last=9), reply).head.size == 12_345
+    assert wire.decode(op.GetObject("b", "k", first=0, last=9), reply).size == 12_345
 
 
 def test_a_head_of_a_part_tells_the_size_of_that_part() -> None:

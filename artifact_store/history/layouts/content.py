@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from artifact_store.history.sets import SMALL, THAW, File, Folder, Missing, ModelSet, R, Reading
+from artifact_store.history.sets import SMALL, THAW, Folder, Missing, ModelSet, R, Reading
+from artifact_store.history.state import is_archived
 
 MEMBERS = 10_000
 """Files that one index may name: the largest public models have fewer than 1,000 shards."""
@@ -45,8 +46,8 @@ def read(folder: Folder, path: str, limit: int = SMALL) -> Reading[bytes]:
     if file is not None and file.size > limit:
         raise Fault(f"{shown(path)} has {file.size:,} bytes, more than the {limit:,} that are read of such a file")
     content = yield path
-    if content is None and file is not None and file.archived:
-        raise Fault(f"{shown(path)} lies in {file.archived} and {THAW}")
+    if content is None and file is not None and is_archived(file):
+        raise Fault(f"{shown(path)} lies in {file.storage_class} and {THAW}")
     if content is None:
         raise Fault(f"{shown(path)} cannot be read")
     if len(content) > limit:
@@ -182,7 +183,7 @@ def holds_weights(path: str) -> bool:
 
 def size_of(folder: Folder, paths: Iterable[str]) -> int:
     """Bytes of those that are there."""
-    return sum(folder.files.get(path, File(0)).size for path in paths)
+    return sum(folder.files[path].size for path in paths if path in folder.files)
 
 
 def shown(text: str) -> str:

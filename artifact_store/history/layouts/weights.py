@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from artifact_store.history.layouts.configs import loaded
@@ -93,6 +94,7 @@ def groups(names: Iterable[str], families: Iterable[Family]) -> list[Group]:
     return [group for _, group in sorted(found.items(), key=lambda item: item[0])]
 
 
+@cache
 def _patterns(family: Family) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     stem, suffix = re.escape(family.stem), re.escape(family.suffix)
     # Libraries have put the variant in each of these places; all of them are still in buckets.

@@ -2,13 +2,19 @@
 
 import json
 
-from artifact_store.history.sets import SMALL, File, Folder, Layout, ModelSet
+from artifact_store.history.sets import SMALL, Folder, Layout, ModelSet
+from artifact_store.s3.operations import Entry
+
+
+def version(key: str, size: int, etag: str = "") -> Entry:
+    """The one version of a key."""
+    return Entry(key, "v1", 0.0, is_latest=True, etag=etag, size=size)
 
 
 def folder(files: dict[str, bytes | int], prefix: str = "models/m/") -> Folder:
     """Content, or a size where the content is none of the layout's business."""
     sizes = {path: content if isinstance(content, int) else len(content) for path, content in files.items()}
-    return Folder(prefix, {path: File(size) for path, size in sizes.items()})
+    return Folder(prefix, {path: version(prefix + path, size) for path, size in sizes.items()})
 
 
 def recognise(layout: Layout, files: dict[str, bytes | int], prefix: str = "models/m/") -> list[ModelSet]:

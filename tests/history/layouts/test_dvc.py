@@ -7,8 +7,8 @@ import pytest
 
 from artifact_store.history.layouts import dvc
 from artifact_store.history.layouts.dvc import LAYOUT
-from artifact_store.history.sets import File, Folder, Missing, ModelSet
-from tests.history.layouts.bucket import only, recognise, recognise_reading
+from artifact_store.history.sets import Folder, Missing, ModelSet
+from tests.history.layouts.bucket import only, recognise, recognise_reading, version
 
 CONTENT = {"a.bin": b"first", "sub/b.bin": b"second", "copy.bin": b"first", "empty.txt": b""}
 
@@ -65,7 +65,7 @@ def test_trees_that_share_objects_are_told_apart_by_their_hash():
 
 def with_etags(prefix, changed):
     """The remote with MD5s as ETags, but for the objects in `changed`."""
-    files = {path: File(len(data), f'"{changed.get(path, md5(data))}"') for path, data in OBJECTS.items()}
+    files = {path: version(path, len(data), f'"{changed.get(path, md5(data))}"') for path, data in OBJECTS.items()}
     reading = LAYOUT.recognise(Folder(prefix, files))
     assert next(reading) == TREE
     with pytest.raises(StopIteration) as end:

@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from artifact_store.history.layouts import LAYOUTS
+from artifact_store.history.layouts.marks import MARKS, may_tell
+from artifact_store.history.sets import shallow
 from tests.history.layouts.bucket import folder, recognise
 
 NAMES = [
@@ -87,3 +89,17 @@ def test_the_look_at_a_folder_of_a_hundred_thousand_names_is_cheap(layout):
     start = time.process_time()
     assert not layout.marks(many)
     assert time.process_time() - start < 0.5, "this runs for every folder of a bucket"
+
+
+SPOKEN = ["", "x", "1", "model", "pytorch_model", "mp_rank_00", "variables", "artifacts", "aliases", "version-3", "a1"]
+SPOKEN += [
+    part for mark in MARKS.values() for part in (*mark.names, *mark.starts, *mark.ends, *mark.hints, mark.inside)
+]
+SPOKEN_OF = st.lists(st.sampled_from(SPOKEN), min_size=1, max_size=3).map("".join)
+
+
+@given(files=st.sets(SPOKEN_OF), folders=st.sets(SPOKEN_OF), prefix=st.sampled_from(["", "m/", f"runs/{'0' * 32}/"]))
+def test_a_name_that_may_tell_nothing_makes_no_difference_to_any_mark(files, folders, prefix):
+    directories = {f"{name}/" for name in folders}
+    every, kept = shallow(prefix, files | directories), shallow(prefix, {*filter(may_tell, files)} | directories)
+    assert {name: mark(every) for name, mark in MARKS.items()} == {name: mark(kept) for name, mark in MARKS.items()}
