@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from artifact_store.cli import options as opt
-from artifact_store.cli.looking import SPELLING
+from artifact_store.cli.looking import spelling
 from artifact_store.cli.output import OnStdout, number, paint, printable, say, size
 from artifact_store.cli.summary import REWRITTEN
 from artifact_store.errors import Refused, UsageError
@@ -95,7 +95,7 @@ def _compared(
             counts[mark] += 1
             held.write((json.dumps(record(step)) if as_json else line(step)) + "\n")
     if not looked["there"]:
-        raise Refused(f"nothing was ever written in {printable(str(scope))}; {SPELLING}")
+        raise Refused(f"nothing was ever written in {printable(str(scope))}; {spelling(s3, scope)}")
     if not looked["chosen"]:
         chosen = f"none of {number(looked['there'], 'key')} in {printable(str(scope))}"
         raise Refused(f"{chosen} is chosen; look at --include and --exclude, which are relative to the prefix")

@@ -14,7 +14,7 @@ from artifact_store.cli.output import emit, printable, say, size
 from artifact_store.cli.places import Place, check_file, sink
 from artifact_store.errors import Refused, S3Error, UsageError
 from artifact_store.history.instant import parse_moment, show
-from artifact_store.history.scope import split_address
+from artifact_store.history.scope import Scope, split_address
 
 if TYPE_CHECKING:
     from artifact_store.s3.client import S3
@@ -55,7 +55,7 @@ def _get(address: str, at: str, out: str, target: opt.Target, *, force: bool, se
     if not key:
         raise UsageError(f"{address!r} names no file; write s3://{bucket}/KEY, or take many with restore --to DIR")
     place = check_file(out, force=force, as_json=as_json)
-    from artifact_store.cli.looking import Nearest, record
+    from artifact_store.cli.looking import Nearest, record, spelling
     from artifact_store.history import state
     from artifact_store.history.listing import list_history
     from artifact_store.history.versioned import clock
@@ -71,7 +71,8 @@ def _get(address: str, at: str, out: str, target: opt.Target, *, force: bool, se
                 raise Refused(f"{printable(address)} is no file, but keys lie below it; take them with: {command}")
             nearest = Nearest(instant)
             nearest.see(history.entries if history else ())
-            raise Refused(f"{printable(address)} did not exist at {show(instant)}; {nearest}")
+            hint = "" if nearest.any else f"; {spelling(s3, Scope(bucket, key))}"
+            raise Refused(f"{printable(address)} did not exist at {show(instant)}; {nearest}{hint}")
         then = found.then
         if found.archived:
             raise Refused(

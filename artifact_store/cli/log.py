@@ -50,12 +50,13 @@ def log(
     *,
     target: opt.Target,
 ) -> None:
-    """Show what happened, so that T can be found.
+    """Show what happened, so that T can be found; where nothing ever did, that is said, and is no error.
 
     A histogram of changes over time, and the bursts of overwrites and deletes, each with the last quiet second before
     it; what a job does at a steady beat is in no burst. With --json: every change, oldest first: time, kind (create,
     overwrite, delete, undelete), key, version_id, size, lost (bytes no longer current), steady (at a steady beat).
     """
+    from artifact_store.cli.looking import never
     from artifact_store.cli.models import timeline
     from artifact_store.cli.progress import counting
     from artifact_store.history import changes
@@ -77,13 +78,14 @@ def log(
             found = changes.within(_changes(scope, s3, on_progress), low, high)
             few = changes.in_order(found) if as_json else list(islice(found, EVENTS + 1))
             seconds = changes.by_second(chain(few, found))
+        nothing = "" if seconds else never(s3, scope)
     if as_json:
         for change in few:
             emit(record(change))
     elif seconds:
         _draw(few, seconds, target, address)
-    else:
-        say(f"nothing happened in {printable(str(scope))} in that time", "yellow")
+    if not seconds:
+        say(nothing or f"nothing happened in {printable(str(scope))} in that time", "yellow")
 
 
 def _draw(few: Sequence[Change], seconds: Sequence[Tally], target: opt.Target, address: str) -> None:

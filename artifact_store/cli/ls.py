@@ -34,12 +34,12 @@ def ls(
     *,
     target: opt.Target,
 ) -> None:
-    """Show what was there at T.
+    """Show what was there at T; where nothing ever was, that is said, and is no error.
 
     One line a key: when it was written, size, version, key. With --json: key, version_id, size, etag, last_modified,
     storage_class, flags (unsettled, tie, edge, replaced).
     """
-    from artifact_store.cli.looking import Nearest, record
+    from artifact_store.cli.looking import Nearest, record, spelling
     from artifact_store.history import state
     from artifact_store.history.versioned import clock
 
@@ -61,9 +61,10 @@ def ls(
                 emit({**record(found.then), "flags": sorted(found.flags)})
             else:
                 tell(line(found, found.then))
-    if not keys:
-        say(f"nothing was there in {printable(str(scope))} at {show(instant)}; {nearest}", "yellow")
-        return
+        if not keys:
+            hint = "" if nearest.any else f"; {spelling(s3, scope)}"
+            say(f"nothing was there in {printable(str(scope))} at {show(instant)}; {nearest}{hint}", "yellow")
+            return
     say(f"{number(keys, 'key')}, {size(count)} in {printable(str(scope))} at {show(instant)}")
     for flag, found_in in marked.items():
         if found_in:

@@ -37,13 +37,14 @@ def models(
     *,
     target: opt.Target,
 ) -> None:
-    """List the models there, each whole or not.
+    """List the models there, each whole or not; where there is nothing at all, that is said, and is no error.
 
     One line a model: its condition (whole, mid-save, incomplete, ambiguous, uncertain), when the newest of its files
     was written, size, layout, place; below it what is wrong, and the instants at which it is whole. With --json:
     layout, prefix, name, condition, reasons, warnings, files, size, saved, before, after; the condition of a folder of
     too many files to be judged is unjudged.
     """
+    from artifact_store.cli.looking import never
     from artifact_store.cli.progress import counting
     from artifact_store.history.models import Finder, assess, survey
     from artifact_store.history.versioned import clock
@@ -57,6 +58,7 @@ def models(
         with counting("looking for models"):
             for verdicts in survey(s3, scope, lambda folder: assess(scope.bucket, folder, instant, now=now), finder):
                 found += verdicts
+        nothing = "" if found or finder.unjudged else never(s3, scope)
     found.sort(key=lambda verdict: (verdict.title, verdict.found.layout))
     for verdict in found:
         if as_json:
@@ -72,11 +74,12 @@ def models(
     if found:
         say(f"{number(len(found), 'model')} in {where}, {whole:,} of them whole")
     else:
-        say(f"no model of a known layout in {where}", "yellow")
+        say(nothing or f"no model of a known layout in {where}", "yellow")
 
 
 def timeline(s3: S3, scope: Scope, now: float, since: float | None, until: float | None, *, as_json: bool) -> None:
     """The saves of each model, oldest first, as `log --models` shows them."""
+    from artifact_store.cli.looking import never
     from artifact_store.cli.progress import counting
     from artifact_store.history import models
 
@@ -95,7 +98,8 @@ def timeline(s3: S3, scope: Scope, now: float, since: float | None, until: float
         elif saves:
             _tell_saves(found, saves)
     if not any(saves for _, saves in rows):
-        say(f"no save of a model of a known layout in {printable(str(scope))} in that time", "yellow")
+        nothing = "" if rows else never(s3, scope)
+        say(nothing or f"no save of a model of a known layout in {printable(str(scope))} in that time", "yellow")
 
 
 def record(verdict: Verdict) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pytest
 from artifact_store.cli import main
 from tests.cli.terminal import COMMAND, on_terminal, piped
 from tests.servers.conftest import new_bucket
+from tests.servers.fault_proxy import FaultProxy, Status
 from tests.servers.seaweed import ACCESS_KEY, SECRET_KEY
 from tests.servers.story import (
     BAD_SHARD,
@@ -96,7 +97,7 @@ def test_ls_of_the_second_of_a_write_shows_it_and_of_the_second_before_does_not(
             "nothing was there in {0} at 2026-05-04T14:00:01Z; the last write before it was at 2026-05-04T13:30:00Z",
         ),
         (
-            "models/m-2",
+            "weights",
             BEFORE,
             "nothing was there in {0} at 2026-05-04T13:59:59Z; nothing was ever written there; "
             "look at the spelling of bucket and prefix",
@@ -156,8 +157,65 @@ def test_diff_exit_code_tells_whether_anything_would_change(run, story):
     assert run("diff", story.address, "--at", BEFORE, "--keep-new", "--include", "stray*", "--exit-code")[0] == 0
 
 
-def test_diff_of_a_mistyped_prefix_or_pattern_is_no_success(run, story):
+LOOKING = {
+    "ls": ["--at", BEFORE],
+    "log": [],
+    "log --models": ["--models"],
+    "models": [],
+    "diff": ["--at", BEFORE],
+    "diff --json": ["--at", BEFORE, "--json"],
+    "ls --json": ["--at", BEFORE, "--json"],
+    "log --json": ["--json"],
+    "log --models --json": ["--models", "--json"],
+    "models --json": ["--json"],
+}
+
+
+@pytest.mark.parametrize("command", LOOKING)
+def test_where_nothing_ever_was_that_is_one_line_and_no_error_to_whoever_only_looks(run, story, command):
+    """A comparison with nothing is one: its exit code is an answer."""
+    address, close = f"s3://{story.bucket}/models/m-11", f"s3://{story.bucket}/models/m-1"
+    code, out, err = run(command.split()[0], address, *LOOKING[command])
+    assert (code, out, err.count("\n")) == (4 if "diff" in command else 0, "", 1)
+    assert "nothing was ever written" in err
+    assert address in err
+    assert err.endswith(f"; look at the spelling: did you mean {close} or {close}0?\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "close"),
+    [
+        ("modles/m-1/", "models/m-1"),
+        ("Models/config.json", "models"),
+        ("models/m-1/confg*", "models/m-1/config.json"),
+        ("model/m-1/config.json", "models/m-1/config.json"),
+        ("models/m-1/config.json/x", "models/m-1/config.json"),
+    ],
+)
+def test_names_close_to_the_first_that_is_not_there_are_offered_with_what_is_below_them(run, story, path, close):
+    told = run("log", f"s3://{story.bucket}/{path}")[2]
+    assert told.endswith(f"; look at the spelling: did you mean s3://{story.bucket}/{close}?\n")
+
+
+def test_what_was_once_there_is_not_taken_for_a_wrong_spelling(run, story):
+    address = f"s3://{story.bucket}/{SHARD.format(2)}"
+    assert run("log", address, "--since", "1h")[2] == f"nothing happened in {address} in that time\n"
+    assert run("log", address, "--models")[2] == f"no save of a model of a known layout in {address} in that time\n"
+    assert run("models", address)[2].startswith(f"no model of a known layout in {address} at ")
+
+
+def test_who_may_not_list_above_a_prefix_is_told_that_nothing_is_below_it(story, capsys):
     address = f"s3://{story.bucket}/models/m-2"
+    with FaultProxy(story.server.endpoint) as proxy:
+        proxy.choose = lambda seen: Status(403, "AccessDenied") if "delimiter=%2F" in seen.target else None
+        assert main.run(["log", address, "--endpoint-url", proxy.endpoint]) == 0
+        assert any("delimiter=%2F" in seen.target for seen in proxy.seen)
+    told = f"nothing was ever written in {address}; look at the spelling of bucket and prefix\n"
+    assert capsys.readouterr() == ("", told)
+
+
+def test_diff_of_a_mistyped_prefix_or_pattern_is_no_success(run, story):
+    address = f"s3://{story.bucket}/weights"
     told = f"error: nothing was ever written in {address}; look at the spelling of bucket and prefix\n"
     assert run("diff", address, "--at", BEFORE) == (4, "", told)
     told = (
