@@ -18,6 +18,7 @@ from artifact_store.history.instant import show
 from artifact_store.history.layouts import LAYOUTS
 from artifact_store.history.layouts.configs import is_config
 from artifact_store.history.layouts.marks import may_tell
+from artifact_store.history.sameness import same_by_heads
 from artifact_store.history.saves import Origins, Save, doubts, origins, saves
 from artifact_store.history.sets import SMALL, THAW, Folder, Layout, ModelSet, shallow
 from artifact_store.history.state import is_archived, is_multipart, open_for, standing
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from artifact_store.history.scope import Scope
     from artifact_store.s3.server import Server
 
+Q = TypeVar("Q")
 R = TypeVar("R")
 
 FILES_A_FOLDER = 20_000
@@ -45,6 +47,9 @@ BESIDE_READ = 32
 
 FOLDERS_AT_ONCE = 64
 """Folders judged together, so that their reads overlap and memory stays flat."""
+
+UNREADABLE = (403, 404)
+"""Statuses of a version that may not be read, or is gone: it must not keep the other models from being looked at."""
 
 DIGITS = re.compile(r"\d+")
 """What tells pieces of one kind apart."""
@@ -293,20 +298,31 @@ def survey(s3: Server, scope: Scope, work: Callable[[Candidate], Job[R]], finder
     yield from s3.run(work(one) for one in waiting)
 
 
+_Version = tuple[str, str]
+"""Key and version id."""
+
+
+def _version(entry: Entry) -> _Version:
+    return entry.key, entry.version_id
+
+
 class _Look:
-    """One folder, looked at as often as needed; small files are read once a version."""
+    """One folder, looked at as often as needed; what was asked of a version once is kept."""
 
     def __init__(self, bucket: str, candidate: Candidate, settled: bool, now: float = float("inf")) -> None:
         self.bucket, self.candidate, self.settled, self.now = bucket, candidate, settled, now
-        self._contents: dict[tuple[str, str], bytes | None] = {}
         self._then: dict[float, dict[str, Entry]] = {}
-        self._findings: dict[tuple[str, str], Finding] = {}
-        self._asked: set[tuple[str, str]] = set()
-        self._denied: set[tuple[str, str]] = set()
-        self._alike: dict[tuple[str, str, str], bool] = {}
-        self._ever: dict[Identity, ModelSet] | None = None
         self._now: dict[str, Entry] | None = None
+        self._ever: dict[Identity, ModelSet] | None = None
         self._saves: dict[tuple[frozenset[str], frozenset[str]], list[Save]] = {}
+        self._asked: set[_Version] = set()
+        """Small files that a layout wanted to read."""
+        self._contents: dict[_Version, bytes | None] = {}
+        self._findings: dict[_Version, Finding] = {}
+        self._denied: set[_Version] = set()
+        """Whose header may not be read, or which were gone."""
+        self._same: dict[tuple[_Version, _Version], bool] = {}
+        """Of two versions, whether HEADs prove that they hold the same bytes."""
 
     def then(self, instant: float) -> dict[str, Entry]:
         """Path -> the version that stood."""
@@ -397,14 +413,14 @@ class _Look:
     def saves(self, found: ModelSet) -> Job[list[Save]]:
         """Of its files, with those that are named and missing. A pointer that stands alone changes what is loaded; of
         one beside members it is as of a config."""
-        ever = yield from self.ever(found)
-        core = [*found.members, *found.indexes, *(missing.path for missing in found.missing), *ever.members]
+        ever, histories = (yield from self.ever(found)), self.candidate.histories
+        missing = [missing.path for missing in found.missing]
+        needed = [*found.members, *found.indexes, *missing, *ever.members]
         beside = list(found.others)
-        (beside if found.members else core).extend(found.pointers)
-        files = self._histories(core)
-        gone = [f"{missing.path}/" for missing in found.missing if missing.path not in files]
-        if gone:
-            files |= self._histories(path for path in self.candidate.histories if path.startswith(tuple(gone)))
+        (beside if found.members else needed).extend(found.pointers)
+        if folders := tuple(f"{path}/" for path in missing if path not in histories):
+            needed += (path for path in histories if path.startswith(folders))
+        files = self._histories(needed)
         others = self._histories(path for path in beside if path not in files)
         known = frozenset(files), frozenset(others)
         if known not in self._saves:
@@ -438,13 +454,9 @@ class _Look:
     def judged(self, found: ModelSet, instant: float) -> Job[Verdict]:
         then = self.then(instant)
         mine = {path: then[path] for path in dict.fromkeys(found.paths) if path in then}
-        bound = {path: mine[path] for files in found.parts.values() for path in files if path in mine}
         its_saves = yield from self.saves(found)
         found = yield from self._with_lost(found, its_saves, instant)
-        of = origins(its_saves, bound)
-        for files in found.parts.values():
-            part = {path: bound[path] for path in files if path in bound}
-            yield from self._settle(its_saves, part, of)
+        of = yield from self._origins(found, its_saves, mine)
         findings = yield from self._checked(found, mine)
         evidence = Evidence(
             found,
@@ -454,8 +466,8 @@ class _Look:
             its_saves,
             of,
             findings,
-            read={path for path, entry in mine.items() if (entry.key, entry.version_id) in self._asked},
-            denied={path for path, entry in mine.items() if (entry.key, entry.version_id) in self._denied},
+            read={path for path, entry in mine.items() if _version(entry) in self._asked},
+            denied={path for path, entry in mine.items() if _version(entry) in self._denied},
             ended=instant >= self.now,
         )
         condition, reasons = judge(evidence)
@@ -470,38 +482,37 @@ class _Look:
             archived=tuple(path for path in mine if frozen and path in evidence.read and is_archived(mine[path])),
         )
 
-    def _settle(self, its_saves: Sequence[Save], part: Mapping[str, Entry], of: Origins) -> Job[None]:
-        """Ask for checksums where ETags leave open which save a file is of. Each pair is asked about once."""
-        pairs = [
-            (path, number, part[path], its_saves[number].written[path])
-            for path, number in doubts(its_saves, part, {path: of[path] for path in part})
-        ]
-        new = {(one.key, one.version_id, other.version_id): (one, other) for _, _, one, other in pairs}
-        new = {known: pair for known, pair in new.items() if known not in self._alike}
-        for start in range(0, len(new), CHECKS_AT_ONCE):
-            some_pairs = list(new.items())[start : start + CHECKS_AT_ONCE]
-            sums = yield from self._checksums([entry for _, pair in some_pairs for entry in pair])
-            for (known, _), first, second in zip(some_pairs, sums[::2], sums[1::2], strict=True):
-                self._alike[known] = any(second.get(name) == value for name, value in first.items())
-        for path, number, one, other in pairs:
-            if self._alike[one.key, one.version_id, other.version_id]:
-                of[path] |= {number}
+    def _origins(self, found: ModelSet, its_saves: Sequence[Save], mine: Mapping[str, Entry]) -> Job[Origins]:
+        """Which saves the files of its parts are of; checksums are asked for where ETags leave that open."""
+        bound = {path: mine[path] for files in found.parts.values() for path in files if path in mine}
+        of = origins(its_saves, bound)
+        for files in found.parts.values():
+            part = {path: bound[path] for path in files if path in bound}
+            pairs = [
+                (path, number, (part[path], its_saves[number].written[path]))
+                for path, number in doubts(its_saves, part, {path: of[path] for path in part})
+            ]
+            yield from self._compare([pair for _, _, pair in pairs])
+            for path, number, (one, other) in pairs:
+                if self._same[_version(one), _version(other)]:
+                    of[path] |= {number}
+        return of
 
-    def _checksums(self, entries: Sequence[Entry]) -> Job[list[Mapping[str, str]]]:
-        """Of each version by algorithm; none where it may not be read or is gone."""
-        try:
-            asks = [HeadObject(self.bucket, entry.key, entry.version_id, checksum=True) for entry in entries]
-            heads: list[ObjectHead] = yield list(asks)
-            return [head.checksums for head in heads]
-        except S3Error as error:
-            if error.status not in (403, 404):
-                raise
-            if len(entries) == 1:
-                return [{}]
-        found: list[Mapping[str, str]] = []
-        for entry in entries:
-            found += yield from self._checksums([entry])
-        return found
+    def _compare(self, pairs: Iterable[tuple[Entry, Entry]]) -> Job[None]:
+        """Ask for the HEADs of both, of each pair once."""
+        todo = {(_version(one), _version(other)): (one, other) for one, other in pairs}
+        new = [(known, pair) for known, pair in todo.items() if known not in self._same]
+        for start in range(0, len(new), CHECKS_AT_ONCE):
+            some_pairs = new[start : start + CHECKS_AT_ONCE]
+            heads = yield from _each(self._heads, [entry for _, pair in some_pairs for entry in pair], lambda _: None)
+            for (known, (one, _)), first, second in zip(some_pairs, heads[::2], heads[1::2], strict=True):
+                same = first is not None and second is not None and same_by_heads(first, second, one.key)
+                self._same[known] = same is True
+
+    def _heads(self, entries: Sequence[Entry]) -> Job[list[ObjectHead | None]]:
+        asks: list[Operation] = [HeadObject(self.bucket, *_version(entry), checksum=True) for entry in entries]
+        heads: list[ObjectHead | None] = yield asks
+        return heads
 
     def with_instants(self, verdict: Verdict, instant: float) -> Job[Verdict]:
         """The same with the two instants to use instead."""
@@ -556,7 +567,7 @@ class _Look:
     def _small(self, entry: Entry | None) -> Job[bytes | None]:
         if entry is None:
             return None
-        known = entry.key, entry.version_id
+        known = _version(entry)
         self._asked.add(known)
         if entry.size > SMALL or is_archived(entry):
             return None
@@ -564,10 +575,9 @@ class _Look:
             return b""
         if known not in self._contents:
             try:
-                self._contents[known] = (yield GetObject(self.bucket, entry.key, entry.version_id)).data
+                self._contents[known] = (yield GetObject(self.bucket, *known)).data
             except S3Error as error:
-                # One file that may not be read must not keep the other models from being looked at.
-                if error.status not in (403, 404):
+                if error.status not in UNREADABLE:
                     raise
                 self._contents[known] = None
         return self._contents[known]
@@ -578,40 +588,52 @@ class _Look:
         from artifact_store.formats.checks import check
         from artifact_store.formats.glance import glance
 
-        beside = [path for path in (*found.configs, *found.indexes) if not self._was_asked(mine.get(path))]
+        beside = [
+            path
+            for path in (*found.configs, *found.indexes)
+            if path in mine and _version(mine[path]) not in self._asked
+        ]
         beside += [path for path in found.others if is_config(path) and path not in beside]
         wanted = [path for path in found.members if path not in found.hashed] + beside[:BESIDE_READ]
         there = {path: mine[path] for path in dict.fromkeys(wanted) if path in mine}
         todo = {
-            (entry.key, entry.version_id): (entry, path in found.members)
+            _version(entry): (entry, check if path in found.members else glance)
             for path, entry in there.items()
-            if entry.size and not is_archived(entry) and (entry.key, entry.version_id) not in self._findings
+            if entry.size and not is_archived(entry) and _version(entry) not in self._findings
         }
         for start in range(0, len(todo), CHECKS_AT_ONCE):
             batch = list(todo.values())[start : start + CHECKS_AT_ONCE]
-            findings = yield from self._headers([(entry, check if member else glance) for entry, member in batch])
-            for (entry, _), finding in zip(batch, findings, strict=True):
-                self._findings[entry.key, entry.version_id] = finding
-        known = {path: self._findings.get((entry.key, entry.version_id)) for path, entry in there.items()}
+            findings = yield from _each(self._headers, batch, self._unread)
+            self._findings.update(zip((_version(entry) for entry, _ in batch), findings, strict=True))
+        known = {path: self._findings.get(_version(entry)) for path, entry in there.items()}
         return {path: finding for path, finding in known.items() if finding is not None}
 
-    def _was_asked(self, entry: Entry | None) -> bool:
-        return entry is not None and (entry.key, entry.version_id) in self._asked
+    def _headers(self, wanted: Sequence[_Wanted]) -> Job[list[Finding]]:
+        checks = [look(entry.key, entry.size) for entry, look in wanted]
+        return (yield from together(self.bucket, [entry for entry, _ in wanted], checks))
 
-    def _headers(self, wanted: Sequence[tuple[Entry, Callable[[str, int], Check]]]) -> Job[list[Finding]]:
-        try:
-            checks = [look(entry.key, entry.size) for entry, look in wanted]
-            return (yield from together(self.bucket, [entry for entry, _ in wanted], checks))
-        except S3Error as error:
-            if error.status not in (403, 404):
-                raise
-            if len(wanted) == 1:
-                self._denied.update((entry.key, entry.version_id) for entry, _ in wanted)
-                return [Finding(proved=False)]
-        found: list[Finding] = []
-        for one in wanted:
-            found += yield from self._headers([one])
-        return found
+    def _unread(self, wanted: _Wanted) -> Finding:
+        self._denied.add(_version(wanted[0]))
+        return Finding(proved=False)
+
+
+_Wanted = tuple["Entry", Callable[[str, int], Check]]
+"""A file, and how to look at it."""
+
+
+def _each(ask: Callable[[Sequence[Q]], Job[list[R]]], of: Sequence[Q], instead: Callable[[Q], R]) -> Job[list[R]]:
+    """What is answered when all are asked about together, or one by one where some may not be read or are gone."""
+    try:
+        return (yield from ask(of))
+    except S3Error as error:
+        if error.status not in UNREADABLE:
+            raise
+        if len(of) == 1:
+            return [instead(of[0])]
+    found: list[R] = []
+    for one in of:
+        found += yield from _each(ask, [one], instead)
+    return found
 
 
 def together(bucket: str, entries: Sequence[Entry], checks: Sequence[Check]) -> Job[list[Finding]]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from artifact_store.errors import S3Error
-from artifact_store.restore.compare import is_whole
+from artifact_store.history.sameness import is_whole
 from artifact_store.restore.plan import Step
 from artifact_store.s3.operations import (
     AbortMultipartUpload,

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from artifact_store.errors import S3Error
-from artifact_store.restore.compare import CHUNK, Sameness, is_whole, proves
+from artifact_store.history.sameness import is_whole, proves
+from artifact_store.restore.compare import CHUNK, Sameness
 from artifact_store.restore.copying import own_ranges
 from artifact_store.restore.plan import Current, Reason, Step
 from artifact_store.restore.writes import HOPELESS, Kind, Outcome
