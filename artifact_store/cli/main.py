@@ -91,7 +91,8 @@ def run(arguments: list[str]) -> int:
     try:
         # Not app(): it has its own mind about interrupts and closed pipes.
         command = typer.main.get_command(app)
-        with command.make_context(NAME, arguments or ["--help"]) as context:
+        # A copy: words are taken out of it.
+        with command.make_context(NAME, [*arguments] or ["--help"]) as context:
             result = command.invoke(context)
         with OnStdout():
             sys.stdout.flush()
@@ -112,9 +113,21 @@ def run(arguments: list[str]) -> int:
         return stop.exit_code
     except typer.TyperException as error:
         where = getattr(error, "ctx", None)
-        message = getattr(error, "format_message", error.__str__)().rstrip(".")
-        _error(f"{message}; see {where.command_path if where else NAME} --help")
+        _error(_moved(arguments) or f"{_message(error)}; see {where.command_path if where else NAME} --help")
         return UsageError.exit_code
+
+
+def _message(error: typer.TyperException) -> str:
+    told: str = getattr(error, "format_message", error.__str__)()
+    return told.rstrip(".")
+
+
+def _moved(arguments: list[str]) -> str:
+    """What to type where options stand before the command; "" where that is not what is wrong."""
+    from artifact_store.cli.misplaced import mended
+
+    words = mended(getattr(typer.main.get_command(app), "commands", {}), arguments)
+    return f"options come after the command: {shlex.join([NAME, *words])}" if words else ""
 
 
 def _tell(error: ArtifactStoreError, arguments: list[str]) -> None:

@@ -47,16 +47,22 @@ def plan(
     choices: opt.Choices,
     target: opt.Target,
 ) -> None:
-    """Write the plan of a restore to T into a file, to be read and applied later."""
+    """Write the plan of a restore to T into a file, to be read and applied later.
+
+    FILE may be a plan that was never applied, or wholly; then its journal goes too. One that was begun stays.
+    """
     from artifact_store.cli import summary
     from artifact_store.history.versioned import clock
+    from artifact_store.restore.journal import Journal
 
     scope, moment, destination = parse_scope(address), parse_moment(at), choices.destination()
-    _check_free(out)
+    _check_free(out, target)
     check_parent(out, f"plan {out}", "name a file in a folder you can write with --out")
     _check_destination(destination)
     with target.connect() as s3:
         made = _make(s3, scope, moment.at(clock(s3, scope.bucket)), out, choices, destination)
+    # After the plan is there: until now it was that of the one before.
+    Journal.beside(out).unlink(missing_ok=True)
     summary.explain(made)
     if as_json:
         emit(summary.of_plan(made))
@@ -66,6 +72,7 @@ def plan(
 @opt.grouped
 def apply(
     file: PlanFile,
+    _yes: Annotated[bool, typer.Option("--yes", help="Changes nothing: apply never asks. For scripts.")] = False,
     thaw: opt.Thaw = False,
     rate: opt.Rate = None,
     as_json: opt.Json = False,
@@ -316,14 +323,14 @@ class _Run:
 
     def _noted(self) -> int:
         """Keys that the journal has as done."""
-        from artifact_store.restore.journal import Journal, written_ids
+        from artifact_store.restore.journal import Journal, noted
 
-        steps = frozenset(range(sum(self.plan.summary.counts.values())))
         try:
-            return len(written_ids(Journal.beside(self.plan.path), self.plan.header.digest, steps))
+            found = noted(Journal.beside(self.plan.path), self.plan.header.digest)
         except OSError:
             # It is the error that ended the run, or another of the same disk: told already.
             return 0
+        return found.done if found else 0
 
     def _thaw(self) -> int:
         report = self._apply(thaw=True)
@@ -453,23 +460,34 @@ def _nothing_to_thaw(made: Plan, *, as_json: bool) -> None:
     say("nothing to thaw: no version that is wanted lies in an archive class; leave --thaw out to restore", "green")
 
 
-def _check_free(out: Path) -> None:
-    """A plan may be made anew, but nothing else is written over, nor a plan that has been carried out."""
-    from artifact_store.restore.journal import Journal
+def _check_free(out: Path, target: opt.Target) -> None:
+    """A plan may be made anew, but nothing else is written over, nor a plan that was begun and is not finished: its
+    journal is what a second run goes on from."""
+    from artifact_store.restore.journal import Journal, noted
     from artifact_store.restore.planfile import read_plan
 
     if not out.name or out.is_dir():
         raise UsageError(f"--out {out} is a folder; name a file, as in --out {out / 'x.plan'}")
-    journal = Journal.beside(out)
-    if journal.exists():
-        raise Refused(f"{out} has been carried out, as {journal} tells; name another file with --out")
+    journal, known = Journal.beside(out), None
     if os.path.lexists(out):
         if out.is_symlink() or not out.is_file():
             raise Refused(f"{out} is no regular file; name another file with --out")
         try:
-            read_plan(out)
+            known = read_plan(out)
         except (UsageError, Refused) as error:
             raise Refused(f"{out} exists and is no plan; name another file with --out") from error
+    if not os.path.lexists(journal):
+        return
+    found = noted(journal, known.header.digest) if known else None
+    if known is None or found is None:
+        raise Refused(f"{journal} is no journal of {out}; move it away, or name another file with --out")
+    if found.done < known.summary.changes or found.uploads:
+        done = f"{found.done:,} of {number(known.summary.changes, 'key')} done"
+        done += f", {number(found.uploads, 'upload')} left open" if found.uploads else ""
+        raise Refused(
+            f"{out} was begun and is not finished ({done}); name another file with --out, or finish it with: "
+            f"{target.command('apply', out)}"
+        )
 
 
 def _check_destination(destination: Destination) -> None:

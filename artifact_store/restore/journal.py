@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -36,6 +37,40 @@ def written_ids(path: Path, digest: str, numbers: Collection[int]) -> dict[int, 
                 # Cut off by a crash, or no journal's line: then it proves nothing.
                 continue
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """done: how many steps are finished. uploads: how many multipart uploads were neither completed nor given up."""
+
+    done: int
+    uploads: int
+
+
+def noted(path: Path, digest: str) -> Noted | None:
+    """What the plan's journal tells; None where the file is none, or that of another plan. Changes nothing, so that it
+    may be asked while the plan is carried out. Raises OSError where the file is there and cannot be read."""
+    done: set[int] = set()
+    uploads: set[str] = set()
+    if not path.is_file():
+        return None
+    with path.open("rb") as lines:
+        try:
+            if json.loads(next(lines, b""))["plan"] != digest:
+                return None
+        except (ValueError, KeyError, TypeError):
+            return None
+        for line in lines:
+            try:
+                entry = json.loads(line)
+                if "upload" in entry:
+                    (uploads.discard if "ended" in entry else uploads.add)(entry["upload"])
+                else:
+                    done.add(int(entry["step"]))
+            except (ValueError, KeyError, TypeError):
+                # Cut off by a crash.
+                continue
+    return Noted(len(done), len(uploads))
 
 
 class Journal:

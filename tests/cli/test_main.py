@@ -172,6 +172,38 @@ def test_a_mistake_on_the_command_line_gets_one_line_and_exit_code_2(capsys, arg
     assert run(capsys, *arguments) == (2, "", f"error: {message}\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "moved"),
+    [
+        (
+            ["--profile", "x", "restore", "s3://b/a b", "--at", "2h"],
+            "restore --profile x 's3://b/a b' --at 2h",
+        ),
+        (["--json", "ls", "s3://b", "--at", "2h"], "ls --json s3://b --at 2h"),
+        (["--profile=log", "--json", "log", "s3://b"], "log --profile=log --json s3://b"),
+        (["--profile", "log", "models", "s3://b"], "models --profile log s3://b"),
+        (["-o", "x", "get", "--", "s3://b/k"], "get -o x -- s3://b/k"),
+    ],
+)
+def test_options_before_the_command_are_answered_with_the_command_to_type(capsys, words, moved):
+    assert run(capsys, *words) == (2, "", f"error: options come after the command: artifact-store {moved}\n")
+
+
+@pytest.mark.parametrize(
+    "words", [["--profile", "x"], ["--profile", "ls"], ["--yes", "ls", "s3://b"], ["--bogus", "ls"]]
+)
+def test_what_is_no_option_of_the_command_is_moved_nowhere(capsys, words):
+    assert run(capsys, *words) == (2, "", f"error: No such option: {words[0]}; see artifact-store --help\n")
+
+
+def test_what_is_wrong_behind_the_command_is_told_as_such(capsys):
+    assert run(capsys, "ls", "--bogus", "log") == (
+        2,
+        "",
+        "error: No such option: --bogus; see artifact-store ls --help\n",
+    )
+
+
 def test_a_time_without_a_zone_is_refused_with_the_commands_to_type_instead():
     done = piped("ls", "s3://bucket/a b", "--at", "2026-05-04 15:30", env={"TZ": "Europe/Berlin"})
     assert (done.code, done.out) == (2, "")

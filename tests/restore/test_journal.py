@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from artifact_store.errors import Refused, UsageError
-from artifact_store.restore.journal import Journal, written_ids
+from artifact_store.restore.journal import Journal, Noted, noted, written_ids
 from artifact_store.s3.operations import AbortMultipartUpload
 
 
@@ -96,6 +96,24 @@ def test_the_ids_of_what_was_written_are_read_for_the_steps_asked_about_and_this
     assert written_ids(path, "d", {1, 3, 9}) == {1: "v1", 3: "later"}
     assert written_ids(path, "other", {1, 3, 9}) == {}
     assert written_ids(tmp_path / "none", "d", {1}) == {}
+
+
+def test_what_is_noted_is_counted_without_touching_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "plan.journal"
+    assert noted(path, "digest") is None
+    with Journal(path, "digest") as journal:
+        assert noted(path, "digest") == Noted(0, 0)
+        journal.record(3, "a", "1")
+        for upload in ("u", "v"):
+            journal.upload_began(AbortMultipartUpload("b", "k", upload))
+        journal.upload_ended("u")
+        journal.record(1, "b", "2")
+    with path.open("ab") as file:
+        file.write(b'{"step": 7, "ke')
+    before = path.read_bytes()
+    assert noted(path, "digest") == Noted(2, 1)
+    assert noted(path, "other") is None
+    assert path.read_bytes() == before
 
 
 def test_a_write_that_fails_names_the_journal(tmp_path: Path) -> None:

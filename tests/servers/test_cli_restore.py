@@ -206,14 +206,67 @@ def test_a_plan_is_written_over_a_plan_but_over_nothing_else(run, story, tmp_pat
     assert plan.read_text() == "my notes"
     plan.unlink()
     assert run(*arguments)[0] == run(*arguments)[0] == 0
+
+
+def test_a_plan_that_was_carried_out_makes_room_for_another_with_a_journal_of_its_own(run, story, tmp_path):
+    plan, journal = tmp_path / "m-1.plan", tmp_path / "m-1.plan.journal"
+    arguments = ("plan", story.address, "--at", BEFORE, "--out", plan)
+    assert run(*arguments)[0] == run("apply", plan)[0] == 0
+    first, told = plan.read_bytes(), journal.read_bytes()
+    assert run("plan", story.address, "--at", "2026-05-04T13:00:00Z", "--out", plan)[0] == 4
+    assert (plan.read_bytes(), journal.read_bytes()) == (first, told)
+    story.server.boto().delete_object(Bucket=story.bucket, Key=CONFIG)
+    assert run(*arguments)[0] == 0
+    assert plan.read_bytes() != first
+    assert not journal.exists()
     assert run("apply", plan)[0] == 0
-    done = plan.read_bytes()
-    code, _, err = run(*arguments)
-    assert (code, err) == (
-        4,
-        f"error: {plan} has been carried out, as {plan}.journal tells; name another file with --out\n",
-    )
-    assert plan.read_bytes() == done
+    assert model(story) == MODEL
+
+
+def test_a_plan_that_was_begun_and_is_not_finished_is_not_written_over(run, story, tmp_path):
+    plan, journal = tmp_path / "m-1.plan", tmp_path / "m-1.plan.journal"
+    arguments = ("plan", story.address, "--at", BEFORE, "--out", plan)
+    assert run(*arguments)[0] == run("apply", plan)[0] == 0
+    begun, whole = plan.read_bytes(), journal.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    upload = b'{"upload": "u", "bucket": "b", "key": "k"}\n'
+    for cut, told in (
+        (lines[:1], "0 of 3 keys done"),
+        (lines[:2], "1 of 3 keys done"),
+        ([*lines[:3], lines[3][:-9]], "2 of 3 keys done"),
+        ([*lines, upload], "3 of 3 keys done, 1 upload left open"),
+    ):
+        journal.write_bytes(b"".join(cut))
+        assert run(*arguments) == (
+            4,
+            "",
+            f"error: {plan} was begun and is not finished ({told}); name another file with --out, or finish it with: "
+            f"artifact-store apply {plan} --endpoint-url {story.server.endpoint}\n",
+        )
+        assert (plan.read_bytes(), journal.read_bytes()) == (begun, b"".join(cut))
+
+
+def test_a_journal_that_is_not_the_plans_is_left_alone(run, story, tmp_path):
+    plan, journal = tmp_path / "m-1.plan", tmp_path / "m-1.plan.journal"
+    arguments = ("plan", story.address, "--at", BEFORE, "--out", plan)
+    refused = (4, "", f"error: {journal} is no journal of {plan}; move it away, or name another file with --out\n")
+    for written in (b'{"plan": "of another"}\n', b"my notes", b""):
+        journal.write_bytes(written)
+        assert run(*arguments) == refused
+        assert not plan.exists()
+    journal.unlink()
+    assert run(*arguments)[0] == 0
+    for written in (b'{"plan": "of another"}\n', b"my notes", b"[]\n"):
+        journal.write_bytes(written)
+        assert run(*arguments) == refused
+        assert journal.read_bytes() == written
+
+
+def test_apply_takes_yes_and_does_the_same(run, story, tmp_path):
+    plan = tmp_path / "m-1.plan"
+    run("plan", story.address, "--at", BEFORE, "--out", plan)
+    assert run("apply", plan, "--yes")[0] == 0
+    assert model(story) == MODEL
 
 
 EDITS = {
