@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from artifact_store.errors import S3Error
-from artifact_store.history.layouts import LAYOUTS
 from artifact_store.history.listing import History
 from artifact_store.history.models import (
     FILES_A_FOLDER,
@@ -25,12 +22,13 @@ from artifact_store.history.models import (
     identity,
 )
 from artifact_store.history.scope import Scope
-from artifact_store.history.sets import Layout, shallow
 from artifact_store.history.state import KeyState, at
 from artifact_store.history.verdict import Condition
+from artifact_store.restore.around import Unknown, above, folder_scope
+from artifact_store.restore.around import around as around_of
 from artifact_store.restore.models import UNJUDGED, PlannedModel, enclosing, folder_of, own_keys
 from artifact_store.restore.standing import After, concerns
-from artifact_store.s3.operations import Entry, Job, ListVersions, VersionPage
+from artifact_store.s3.operations import Entry, Job
 from artifact_store.s3.server import Server
 
 if TYPE_CHECKING:
@@ -38,20 +36,10 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 
-FORBIDDEN = 403
-
-AROUND = 3
-"""How many folders around a prefix are looked at: a model's parts lie no deeper in any layout known."""
-
-NAME_PAGES = 10
-"""Most pages of names that are read of such a folder, to see whether it may hold a model at all."""
-
 FILES_KEPT = FILES_A_FOLDER
 """Most files whose histories are kept, so that their models can be judged again without listing: about 20 MB."""
 
 LARGE = f"it has more than {FILES_A_FOLDER:,} files, so they come back key by key"
-LARGE_AROUND = f"it has more than {FILES_A_FOLDER:,} files, so what lies beside that which comes back is not known"
-DENIED = "it may not be listed with this account, so what lies beside that which comes back is not known"
 MANY = "too many files to look at all models where there is nothing to do; artifact-store models judges each"
 
 
@@ -159,12 +147,11 @@ class Watch:
         waiting += finder.end()
         self._judge(waiting)
         self._leave(finder.unjudged)
-        beside = folder_of(self.scope.prefix)
         if cut:
-            self._judge_cut(beside)
+            self._judge_cut(folder_of(self.scope.prefix))
         # In another place there is nothing around it.
         if (touched or self.all_of) and not self.everything:
-            for folder in islice(enclosing(beside if cut else self.scope.root), AROUND):
+            for folder in above(self.scope, cut=cut):
                 self._judge_cut(folder, around=True)
 
     def judge_rest(self) -> None:
@@ -199,7 +186,7 @@ class Watch:
     def _kept(self, prefixes: Collection[str]) -> Iterator[Candidate]:
         """The folders with these prefixes, from what is kept."""
         for kept in self._again.folders:
-            finder = Finder(_folder_scope(self.scope.bucket, kept.prefix))
+            finder = Finder(folder_scope(self.scope.bucket, kept.prefix))
             for history in kept.histories.values():
                 yield from (folder for folder in finder.see(history) if folder.prefix in prefixes)
             yield from (folder for folder in finder.end() if folder.prefix in prefixes)
@@ -284,60 +271,24 @@ class Watch:
     def _judge_cut(self, folder: str, *, around: bool = False) -> None:
         """A folder of which the scope has only a part: what lies beside it is left out."""
         try:
-            candidate = self._part(folder)
-        except S3Error as error:
-            # Who may write a folder may be kept from listing what is around it.
-            if error.status != FORBIDDEN:
-                raise
-            self._leave_one(folder, (), DENIED)
+            part = around_of(self.s3, self.scope.bucket, folder)
+        except Unknown as error:
+            self._leave_one(folder, error.layouts, error.why)
             return
-        if candidate is not None:
-            self._judge([candidate], around=around)
-
-    def _part(self, folder: str) -> Candidate | None:
-        """None where it holds no model, or more files than are looked at."""
-        layouts = self._layouts(folder)
-        if not layouts:
-            return None
-        part = Candidate(folder, layouts, {})
-        for history in _folder_scope(self.scope.bucket, folder).histories(self.s3):
-            if history.key.endswith("/"):
-                continue
-            if len(part.histories) == FILES_A_FOLDER:
-                self._leave_one(folder, [layout.name for layout in layouts], LARGE_AROUND)
-                return None
-            inside = self.scope.contains(history.key)
-            if inside and self.lock is not None:
-                past, state = self.lock.past(history), self.lock.state(history)
+        if part is None:
+            return
+        for path, history in part.histories.items():
+            if self.lock is not None and self.scope.contains(history.key):
+                part.histories[path], state = self.lock.past(history), self.lock.state(history)
             else:
-                instant = self.chosen.keys.get(history.key, self.instant)
-                past, state = history, at(history, instant, settled=self.settled)
-            path = history.key[len(folder) :]
-            part.histories[path] = past
+                state = at(history, self.chosen.keys.get(history.key, self.instant), settled=self.settled)
             if self._writes(state):
                 kept = self.keep_new and state.then is None
                 (part.written if self._takes(history.key) and not kept else part.left_out).add(path)
-        return part
+        self._judge([part], around=around)
 
     def _takes(self, key: str) -> bool:
         return self.scope.contains(key) and self.selected(key)
-
-    def _layouts(self, folder: str) -> tuple[Layout, ...]:
-        """Those that a folder may hold a model of, by the names that lie directly in it."""
-        names: set[str] = set()
-        ask = ListVersions(self.scope.bucket, folder, "/")
-        for _ in range(NAME_PAGES):
-            page: VersionPage = self.s3.call(ask)
-            names.update(page.common_prefixes, (entry.key for entry in page.entries))
-            if not page.is_truncated:
-                break
-            ask = replace(ask, key_marker=page.next_key_marker, version_id_marker=page.next_version_id_marker)
-        seen = shallow(folder, (name[len(folder) :] for name in sorted(names - {folder})))
-        return tuple(layout for layout in LAYOUTS if layout.marks(seen))
-
-
-def _folder_scope(bucket: str, prefix: str) -> Scope:
-    return Scope(bucket, prefix, raw=not prefix)
 
 
 def _as_locked(verdict: Verdict) -> Verdict:

@@ -441,7 +441,7 @@ def test_who_may_not_list_what_is_around_is_told_that_it_was_not_judged(tmp_path
 def test_of_too_large_a_folder_around_a_file_no_more_is_held_than_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("artifact_store.restore.watch.FILES_A_FOLDER", 3)
+    monkeypatch.setattr("artifact_store.restore.around.FILES_A_FOLDER", 3)
     s3 = MemoryS3()
     told(s3, sharded(1, 3), T0)
     told(s3, sharded(2, 3), LATER)

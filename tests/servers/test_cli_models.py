@@ -21,6 +21,7 @@ SHARDS = [f"llama/model-0000{n}-of-00003.safetensors" for n in (1, 2, 3)]
 INDEX, CONFIG = "llama/model.safetensors.index.json", "llama/config.json"
 AT_CUT = "2026-05-04T16:00:00Z"
 FIRST_WHOLE, THIRD_WHOLE = "2026-05-04T15:29:59Z", "2026-05-04T17:30:03Z"
+UNET, WEIGHTS = "diffusion_pytorch_model.safetensors", save({"t": np.full(8, 1, np.float32)})
 MIXED = (
     "files of two saves: the one that began at 2026-05-04T15:30:00Z wrote model-00001-of-00003.safetensors, but not "
     "model-00002-of-00003.safetensors and model-00003-of-00003.safetensors; a push that was cut off, or an uploader that "
@@ -262,6 +263,55 @@ def test_only_a_whole_model_is_locked(run, address, tmp_path):
     assert (code, lock.exists()) == (4, False)
     assert "lock one of these instants, or add --as-is to lock exactly T" in err
     assert run("lock", address, "--at", AT_CUT, "-o", lock, "--as-is")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "files", "size", "title", "of"),
+    [
+        (f"/{SHARDS[1]}", 1, 96, "llama/ (transformers, whole at T)", 5),
+        ("/llama/model-*", 3, 288, "llama/ (transformers, whole at T)", 5),
+        ("/pipe/unet", 2, 98, "pipe/pipeline (diffusers, whole at T)", 3),
+        ("/pipe/unet/config.json", 1, 2, "pipe/pipeline (diffusers, whole at T)", 3),
+    ],
+)
+def test_who_locks_a_part_of_a_model_is_told_of_which(run, story, tmp_path, part, files, size, title, of):
+    """A folder that is a model by itself may be a part of another."""
+    index = b'{"_class_name": "P", "unet": ["diffusers", "UNet2DConditionModel"]}'
+    for path, body in (("model_index.json", index), ("unet/config.json", b"{}"), ("unet/" + UNET, WEIGHTS)):
+        story.put(FIRST, f"pipe/{path}", body)
+    address, out = f"s3://{story.bucket}{part}", tmp_path / "lock"
+    code, told, err = run("lock", address, "--at", FIRST_WHOLE, "-o", out, "--json")
+    prefix = title.partition("/")[0]
+    whole = f"lock s3://{story.bucket}/{prefix}/ to pin them all"
+    told = json.loads(told)
+    assert (code, told["files"], told["size"]) == (0, files, size)
+    assert f"warning: this pins only {files} of the {of} files of {title}; {whole}\n" in err
+    assert [(one["prefix"], one["condition"], one["pinned"]) for one in told["part_of"] if one["files"] == of] == [
+        (f"{prefix}/", "whole", files)
+    ]
+    assert run("verify", "--lock", out)[0] == 0
+
+
+@pytest.mark.parametrize("part", [f"/{SHARDS[1]}", "/llama/model-*"])
+def test_a_part_of_what_is_no_model_is_locked_only_when_that_is_asked(run, story, tmp_path, part):
+    words = ("lock", f"s3://{story.bucket}{part}", "--at", AT_CUT, "-o", tmp_path / "lock")
+    code, _, err = run(*words)
+    assert (code, (tmp_path / "lock").exists()) == (4, False)
+    assert err.startswith(f"error: llama/ (transformers) is incomplete at {AT_CUT}: {MIXED}\n")
+    assert "lock one of these instants, or add --as-is to lock exactly T" in err
+    code, _, err = run(*words, "--as-is")
+    assert code == 0
+    assert "of llama/ (transformers, incomplete at T); lock " in err
+
+
+def test_a_model_of_one_file_is_judged_and_no_other_that_lies_beside_it(run, story, tmp_path):
+    for name in ("one", "two"):
+        story.put(FIRST, f"loose/{name}.keras", b"?")
+    address, out = f"s3://{story.bucket}/loose/one.keras", tmp_path / "lock"
+    code, _, err = run("lock", address, "--at", FIRST_WHOLE, "-o", out)
+    assert (code, err.count(" is incomplete at "), err.startswith("error: loose/one.keras (keras) is")) == (4, 1, True)
+    code, _, err = run("lock", address, "--at", FIRST_WHOLE, "-o", out, "--as-is")
+    assert (code, err) == (0, f"1 file, 1 B, 1 model of {address} locked in {out}\n")
 
 
 def test_a_hold_is_put_on_each_version_where_the_bucket_allows_it(run, story, moto, address, tmp_path):
