@@ -61,10 +61,13 @@ there is no such file or it is larger than SMALL."""
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A file that something names and that is not there. Paths relative to the set's prefix."""
+    """A file that something names and that is not there. Paths relative to the set's prefix. needed: without it the
+    model cannot be loaded; else a warning tells of it, and only a save that is still bringing it makes the model torn.
+    """
 
     path: str
     named_by: str
+    needed: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

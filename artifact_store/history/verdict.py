@@ -121,7 +121,7 @@ def _torn(evidence: Evidence) -> Iterator[str]:
 def _broken(evidence: Evidence) -> Iterator[str]:
     found, then = evidence.found, evidence.then
     by_namer: dict[str, list[str]] = {}
-    for missing in found.missing:
+    for missing in (missing for missing in found.missing if missing.needed):
         by_namer.setdefault(missing.named_by, []).append(missing.path)
     for namer, paths in by_namer.items():
         yield f"{some(paths)} {_be(paths)} not there, named by {namer}"

@@ -407,6 +407,45 @@ def test_a_pointer_whose_target_is_gone_dangles_and_was_whole_before(name: str) 
     assert (verdict.before, verdict.after) == (T0 + 9_999, None)
 
 
+STATES = {f"global_step1/{path}": data for path, data in BY_NAME["deepspeed"].save(1).items() if path.endswith(".pt")}
+
+
+def with_training_state(s3: MemoryS3, second: int) -> int:
+    """A checkpoint of a trainer: weights, a tag, and the states that it names, which end last. Returns their last."""
+    for path, data in (hf_sharded(1, 2) | {"config.json": b"{}", "latest": b"global_step1"}).items():
+        put(s3, path, data, second)
+    for number, (path, data) in enumerate(STATES.items(), 10):
+        put(s3, path, data, second + number)
+    return second + 9 + len(STATES)
+
+
+def of_latest(s3: MemoryS3, instant: float) -> Verdict:
+    (candidate,) = [one for one in candidates(s3) if one.prefix == PREFIX]
+    (found,) = s3.run([assess("bkt", candidate, instant)])
+    (verdict,) = [one for one in found if "latest" in one.found.pointers]
+    return verdict
+
+
+def test_a_training_state_that_is_still_coming_is_of_the_save_that_its_pointer_came_with() -> None:
+    s3 = MemoryS3()
+    ended = with_training_state(s3, T0)
+    torn = of_latest(s3, T0 + 5)
+    assert (torn.condition, torn.before, torn.after) == (Condition.MID_SAVE, T0 - 1, ended)
+    assert of_latest(s3, ended).whole
+
+
+def test_a_training_state_that_was_deleted_leaves_weights_that_are_whole_and_a_warning() -> None:
+    s3 = MemoryS3()
+    with_training_state(s3, T0)
+    s3.clock = T0 + 10_000
+    for path in STATES:
+        s3.delete(PREFIX + path)
+    gone = of_latest(s3, LATER)
+    told = "latest names global_step1, which is not there: training can go on from the weights beside it alone"
+    assert (gone.condition, gone.warnings) == (Condition.WHOLE, (told,))
+    assert (of_latest(s3, T0 + 9_000).condition, of_latest(s3, T0 + 9_000).warnings) == (Condition.WHOLE, ())
+
+
 def test_a_config_that_another_model_shares_makes_no_model_that_is_under_way() -> None:
     """`model.safetensors` comes 200 s after a whole `pytorch_model.bin`; at T it is nobody's business."""
     s3 = MemoryS3()

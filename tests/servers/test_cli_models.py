@@ -164,6 +164,28 @@ def test_files_of_another_save_that_were_there_at_t_are_told_and_stay(run, story
     assert story.contents("llama/") == {**files(1), f"llama/{orphan}": files(9)[SHARDS[0]]}
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_pointer_to_a_training_state_that_is_gone_is_told_by_all_who_show_the_model(run, story, deleted):
+    """Whether the state was deleted, or was never copied here."""
+    put = story.put
+    for second, (path, body) in enumerate({"model.safetensors": WEIGHTS, "latest": b"global_step7"}.items()):
+        put(FIRST + second, f"run/{path}", body)
+    if deleted:
+        put(FIRST + 1, "run/global_step7/mp_rank_00_model_states.pt", b"\x80\x02}.")
+        story.delete(FIRST + 3600, "run/global_step7/mp_rank_00_model_states.pt")
+    put(CUT, "run/model.safetensors", b"spoiled")
+    told = "latest names global_step7, which is not there: training can go on from the weights beside it alone"
+    address, at = f"s3://{story.bucket}/run", show(CUT - 1)
+    code, out, _ = run("models", address, "--at", at)
+    assert (code, out.count("whole "), out.count(f"note: {told}\n")) == (0, 2, 1)
+    code, _, err = run("restore", address, "--at", at, "--yes")
+    assert (code, err.count(f"  note: run/latest: {told}\n")) == (0, 1)
+    assert story.contents("run/") == {"run/latest": b"global_step7", "run/model.safetensors": WEIGHTS}
+    # Where there is nothing to do it is told all the same.
+    code, _, err = run("restore", address, "--at", at, "--yes")
+    assert (code, err.count("global_step7")) == (0, 1)
+
+
 def test_where_nothing_is_to_do_a_broken_model_is_named_all_the_same(run, story, address):
     story.delete(THIRD + 100, SHARDS[1])
     code, _, err = run("restore", address, "--at", "0s", "--yes")

@@ -2,13 +2,15 @@
 
 `latest` is written before all ranks are done, so it proves nothing. What the names of rank files tell: every rank from
 0 to the largest, in each of the two directions (data and model parallel), must have its file. Trainers of Hugging Face
-keep a tag beside weights that are whole without it, and often those alone are kept.
+keep a tag beside weights that are whole without it, and often those alone are kept: then a tag that is gone is told of,
+and one that is still being uploaded makes the save torn.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import Final, TypeAlias
@@ -73,10 +75,11 @@ def _pointer(folder: Folder, name: str) -> Reading[ModelSet | None]:
     there = files_at(folder, tag)
     if not (ours or _TAG.fullmatch(tag) or any(path.endswith(_STATES) for path in there)):
         return None
+    pointer = pointer_set(LAYOUT.name, folder, name, target=tag, there=there, others=others)
     if not there and any(_WEIGHTS.fullmatch(beside) for beside in folder.names):
         text = f"{name} names {shown(tag)}, which is not there: training can go on from the weights beside it alone"
-        return pointer_set(LAYOUT.name, folder, name, others=others, warnings=(text,))
-    return pointer_set(LAYOUT.name, folder, name, target=tag, there=there, others=others)
+        return replace(pointer, missing=(Missing(tag, name, needed=False),), warnings=(text,))
+    return pointer
 
 
 def _tag_folder(folder: Folder) -> ModelSet | None:
