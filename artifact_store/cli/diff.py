@@ -14,7 +14,7 @@ import typer
 from artifact_store.cli import options as opt
 from artifact_store.cli.looking import spelling
 from artifact_store.cli.output import OnStdout, number, paint, printable, say, size
-from artifact_store.cli.summary import REWRITTEN
+from artifact_store.cli.summary import of_all, unchanged
 from artifact_store.errors import Refused, UsageError
 from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import parse_scope
@@ -112,9 +112,9 @@ def _told(counts: Counter[str], where: str) -> bool:
     else:
         say(f"no difference: a restore of {where} would change nothing ({same})")
     if counts["rewritten"]:
-        say(f"  {counts['rewritten']:,} {REWRITTEN}")
+        say(f"  {unchanged(counts['rewritten'], counts['kept'])}")
     if counts["="]:
-        say(f"  {number(counts['='], 'key')} of them may not have been visible at T (see --settled)", "yellow")
+        say(f"  {of_all(counts['='], counts['kept'])} may not have been visible at T (see --settled)", "yellow")
     return different
 
 

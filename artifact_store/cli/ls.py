@@ -19,7 +19,7 @@ SHORT = 8
 """Characters of a version id on a terminal. The last ones, since some servers begin ids with the time."""
 MARKS = {Flag.UNSETTLED: "?", Flag.TIE: "="}
 MEANINGS = {
-    Flag.UNSETTLED: "may not have been visible at T: their multipart upload began shortly before (--settled takes the "
+    Flag.UNSETTLED: "may not have been visible at T: {its} multipart upload began shortly before (--settled takes the "
     "version before)",
     Flag.TIE: "changed twice in the second of T, and the server does not say in which order",
 }
@@ -68,7 +68,8 @@ def ls(
     say(f"{number(keys, 'key')}, {size(count)} in {printable(str(scope))} at {show(instant)}")
     for flag, found_in in marked.items():
         if found_in:
-            say(f"{MARKS[flag]} {number(found_in, 'key')} {MEANINGS[flag]}", "yellow")
+            told = MEANINGS[flag].format(its="its" if found_in == 1 else "their")
+            say(f"{MARKS[flag]} {number(found_in, 'key')} {told}", "yellow")
 
 
 def line(found: KeyState, then: Entry) -> str:

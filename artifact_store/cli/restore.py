@@ -169,6 +169,7 @@ def _ask(made: Plan) -> None:
 def get_locked(past: opt.Past, out: str, target: opt.Target, *, overwrite: bool, as_json: bool) -> int:
     """Write what is wanted into a folder, and prove it."""
     from artifact_store.cli import summary
+    from artifact_store.restore.elsewhere import WouldOverwrite
 
     if not out or out == "-" or out in STDOUT:
         raise UsageError(f"-o {out or repr(out)}: --lock writes many files; name a folder, as in -o DIR")
@@ -177,7 +178,10 @@ def get_locked(past: opt.Past, out: str, target: opt.Target, *, overwrite: bool,
     destination, folder = choices.destination(), _state_folder()
     _check_destination(destination)
     with target.connect() as s3:
-        made = _planned(s3, past, folder, choices, destination)
+        try:
+            made = _planned(s3, past, folder, choices, destination)
+        except WouldOverwrite as error:
+            raise error.by("--force") from None
         summary.explain(made)
         return _Run(s3, made, target, as_json=as_json).go(thaw=False, proof=opt.Proof())
 
@@ -217,10 +221,44 @@ def verify(
     known = read_plan(file)
     with target.connect() as s3:
         found = _look(s3, known, deep=deep)
+        changed = _changed(s3, known, {key for key, _ in found.wrong}) if found.wrong else None
     if as_json:
         emit({"plan": str(file), **summary.of_proof(found)})
-    _told(found, f"carry it out with: {target.command('apply', file)}; if that was done, plan again")
+    _told(found, _remedy(known, changed, target) if found.wrong else "")
     return 0
+
+
+def _changed(s3: S3, known: Plan, wrong: set[str]) -> float | None:
+    """When one of the keys that differ was last written or deleted, if that was after the plan was made; None where the
+    plan writes elsewhere, since what stands there has no history that is kept."""
+    from artifact_store.cli.summary import scope
+    from artifact_store.restore.destination import InPlace
+
+    if not isinstance(known.header.destination, InPlace):
+        return None
+    entries = (entry for history in scope(known).histories(s3) if history.key in wrong for entry in history.entries)
+    last = max((entry.last_modified for entry in entries), default=0.0)
+    return last if last > known.header.made_at > 0 else None
+
+
+def _remedy(known: Plan, changed: float | None, target: opt.Target) -> str:
+    """What to do where a plan and what is there differ: what was changed after the plan is not for it to mend."""
+    from artifact_store.cli.summary import scope
+    from artifact_store.restore.journal import Journal, noted
+
+    found = noted(Journal.beside(known.path), known.header.digest)
+    done = found.done if found else 0
+    finished = found is not None and done >= known.summary.changes
+    if changed is None and not finished:
+        return f"{'finish it' if done else 'carry it out'} with: {target.command('apply', known.path)}"
+    begun = f"the plan was carried out{'' if finished else ' in part'}" if done else "the plan was not carried out here"
+    if changed is None:
+        return f"{begun}, and what differs was changed after that; plan again to go back"
+    since = target.command("log", str(scope(known)), "--since", show(known.header.made_at))
+    return (
+        f"{begun}, and what differs was changed after it was made, the last time at {show(changed)}; plan again to go "
+        f"back, or see what happened with: {since}"
+    )
 
 
 def _verify_lock(path: Path, target: opt.Target, *, as_json: bool) -> int:

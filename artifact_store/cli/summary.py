@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 
 WARNINGS = {
     "tie": "changed twice in the second of T, and the server does not say in which order; the version is taken",
-    "unsettled": "may not have been visible at T: their multipart upload began shortly before (see --settled)",
+    "unsettled": "may not have been visible at T: {its} multipart upload began shortly before (see --settled)",
     "replaced": "written without versioning after T: what was there before may be lost",
 }
-REWRITTEN = "of them rewritten since with the same content; metadata and tags are not compared"
 WARNED = 8
 """Most warnings of models that are shown."""
-THERE_ALREADY = "of them there already with the same content; metadata and tags are not compared"
 
 
 def explain(plan: Plan) -> None:
@@ -32,11 +30,16 @@ def explain(plan: Plan) -> None:
 
     header, summary = plan.header, plan.summary
     counts = summary.counts
+    undeleted = _its(counts[Action.UNDELETE])
     where = f" into {printable(str(header.destination))}" if str(header.destination) else ""
     say(f"{printable(str(scope(plan)))} to {show(header.instant)}{where}", "bold")
     lines = (
         (counts[Action.COPY], "copy", f"{size(summary.copied_bytes)}, bringing back what was there"),
-        (counts[Action.UNDELETE], "undelete", "removing their delete markers for good, which rewrites history"),
+        (
+            counts[Action.UNDELETE],
+            "undelete",
+            f"removing {undeleted} delete markers for good, which rewrites history",
+        ),
         (counts[Action.DELETE], "hide", "with a delete marker: not there at T"),
         (counts[Action.THAW], "thaw", f"{size(summary.thaw_bytes)} in an archive class, to be made readable first"),
         (counts[Action.KEEP], "keep", _kept(header, counts[Action.KEEP], summary.same_content)),
@@ -47,9 +50,8 @@ def explain(plan: Plan) -> None:
     if summary.changes:
         say(f"  {'cost':<9}{number(summary.requests, 'request'):>14}  {size(summary.added_bytes)} of storage added")
     if summary.overwritten:
-        lost = "is lost" if summary.overwritten == 1 else "are lost"
         files = number(summary.overwritten, "file")
-        say(f"  warning: {files} ({size(summary.overwritten_bytes)}) will be overwritten and {lost}", "yellow")
+        say(f"  warning: {files} ({size(summary.overwritten_bytes)}) will be overwritten and lost", "yellow")
     if summary.hidden:
         stays = "stays as an older version" if summary.hidden == 1 else "stay as older versions"
         say(f"  {number(summary.hidden, 'key')} current now ({size(summary.hidden_bytes)}) {stays}: nothing is lost")
@@ -59,7 +61,8 @@ def explain(plan: Plan) -> None:
         names = ", ".join(printable(key) for key in summary.samples.get(flag, [])[:3])
         more = f" and {count - 3:,} more" if count > 3 else ""
         if flag.value in WARNINGS:
-            say(f"  warning: {number(count, 'key')} {WARNINGS[flag.value]}: {names}{more}", "yellow")
+            told = WARNINGS[flag.value].format(its=_its(count))
+            say(f"  warning: {number(count, 'key')} {told}: {names}{more}", "yellow")
         else:
             near = f"{number(count, 'key')} changed within a second of T; a T one second off differs"
             say(f"  note: {near}: {names}{more}")
@@ -67,9 +70,25 @@ def explain(plan: Plan) -> None:
 
 def _kept(header: Header, count: int, same_content: int) -> str:
     told = "as it is" if count == 1 else "as they are"
-    if same_content:
-        told += f"; {same_content:,} {THERE_ALREADY if str(header.destination) else REWRITTEN}"
-    return told
+    if not same_content:
+        return told
+    why = unchanged(same_content, count, "there already" if str(header.destination) else "rewritten since")
+    return f"{told}{':' if same_content == count else ';'} {why}"
+
+
+def unchanged(count: int, kept: int, what: str = "rewritten since") -> str:
+    """Why keys stay though their version is another. count: how many of all that are kept."""
+    was = "was" if count == 1 else "were"
+    return f"{of_all(count, kept)} {was} {what} with the same content; metadata and tags are not compared"
+
+
+def of_all(count: int, every: int) -> str:
+    """ "it", "all of them", "2 of them"."""
+    return "it" if every == 1 else "all of them" if count == every else f"{count:,} of them"
+
+
+def _its(count: int) -> str:
+    return "its" if count == 1 else "their"
 
 
 def _models(header: Header) -> None:

@@ -26,6 +26,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class WouldOverwrite(Refused):
+    """What differs stands where it would be written. option: that allows it, of the command that was run."""
+
+    def __init__(self, what: str, named: str, option: str = "--overwrite") -> None:
+        self.what, self.named = what, named
+        super().__init__(f"{what}; allow it with {option}, or name another place: {named}")
+
+    def by(self, option: str) -> WouldOverwrite:
+        """The same where another option allows it."""
+        return WouldOverwrite(self.what, self.named, option)
+
+
 def to_bucket(
     s3: Server, scope: Scope, destination: ToBucket, options: PlanOptions, states: Iterator[KeyState]
 ) -> Iterator[Step]:
@@ -159,7 +171,5 @@ class _Differing:
             yield step
         if self.count and not self.options.overwrite:
             exist = "exists" if self.count == 1 else "exist"
-            raise Refused(
-                f"{counted(self.count, 'key')} {exist} {self.where} with other content and would be written over; "
-                f"allow it (--overwrite, with get --force) or name another place: {listed(named, self.count)}"
-            )
+            what = f"{counted(self.count, 'key')} {exist} {self.where} with other content and would be written over"
+            raise WouldOverwrite(what, listed(named, self.count))

@@ -42,7 +42,7 @@ def test_an_upload_that_may_not_have_been_over_is_marked_by_ls(run, uploaded):
     assert code == 0
     assert out.endswith(" ? m/w.bin\n")
     assert err.splitlines()[1] == (
-        "? 1 key may not have been visible at T: their multipart upload began shortly before "
+        "? 1 key may not have been visible at T: its multipart upload began shortly before "
         "(--settled takes the version before)"
     )
     (record,) = map(json.loads, run("ls", uploaded, "--at", T, "--json")[1].splitlines())
@@ -65,7 +65,7 @@ def test_it_is_named_by_diff_get_and_the_summary_of_a_restore(run, uploaded, tmp
     )
     _, _, err = run("restore", uploaded, "--at", T, "--dry-run")
     assert (
-        "  warning: 1 key may not have been visible at T: their multipart upload began shortly before "
+        "  warning: 1 key may not have been visible at T: its multipart upload began shortly before "
         "(see --settled): m/w.bin\n"
     ) in err
 
@@ -177,7 +177,7 @@ def test_diff_marks_a_key_that_stays_though_it_may_not_have_been_there(run, stor
     assert (code, out) == (0, "=       5 B →       5 B  m/w.bin  (as it is, unsettled)\n")
     assert err.splitlines() == [
         f"no difference: a restore of {address} to {T} would change nothing (1 key as it was)",
-        "  1 key of them may not have been visible at T (see --settled)",
+        "  it may not have been visible at T (see --settled)",
     ]
     (record,) = map(json.loads, run("diff", address, "--at", T, "--json")[1].splitlines())
     assert (record["action"], record["flags"]) == ("keep", ["unsettled"])

@@ -471,12 +471,12 @@ def test_what_was_rewritten_with_the_same_content_is_told(moto, capsys, monkeypa
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.splitlines()[1] == (
-        "  1 of them rewritten since with the same content; metadata and tags are not compared"
+        "  it was rewritten since with the same content; metadata and tags are not compared"
     )
     endpoint = ("--endpoint-url", moto.endpoint)
     assert main.run(["restore", f"s3://{story.bucket}", "--at", BEFORE, "--yes", *endpoint]) == 0
     assert capsys.readouterr().err.splitlines()[1:2] == [
-        "  keep              1 key  as it is; 1 of them rewritten since with the same content; metadata and tags are not "
+        "  keep              1 key  as it is: it was rewritten since with the same content; metadata and tags are not "
         "compared"
     ]
 

@@ -167,7 +167,7 @@ def test_a_plan_is_made_carried_out_and_proved_in_three_commands(run, story, tmp
     assert code == 3
     assert err.splitlines()[0] == (
         f"error: 3 keys of 4 not as the plan says; carry it out with: artifact-store apply {plan} --endpoint-url "
-        f"{story.server.endpoint}; if that was done, plan again"
+        f"{story.server.endpoint}"
     )
     assert [line.split(": ")[0] for line in err.splitlines()[1:]] == [
         f"  {SHARD.format(1)}",
@@ -182,6 +182,89 @@ def test_a_plan_is_made_carried_out_and_proved_in_three_commands(run, story, tmp
     _, out, _ = run("verify", plan, "--deep", "--json")
     proof = json.loads(out)
     assert (proof["plan"], proof["checked"], proof["wrong"]) == (str(plan), 4, [])
+
+
+PLANNED, APPLIED, LATER = (SPOILED + hours * 3600 for hours in (1, 2, 3))
+
+
+def at(second, run, *arguments):
+    with time_machine.travel(second, tick=False):
+        return run(*arguments)
+
+
+def told_by_verify(run, plan):
+    code, _, err = run("verify", plan)
+    assert code == 3
+    return err.splitlines()[0]
+
+
+def test_a_plan_whose_keys_another_restore_changed_is_not_told_to_be_applied_again(run, story, tmp_path):
+    plan = tmp_path / "m-1.plan"
+    assert at(PLANNED, run, "plan", story.address, "--at", BEFORE, "--out", plan)[0] == 0
+    assert at(APPLIED, run, "apply", plan)[0] == 0
+    assert run("verify", plan)[0] == 0
+    assert at(LATER, run, "restore", story.address, "--at", "2026-05-04T14:00:02Z", "--yes", "--as-is")[0] == 0
+    differs = "and what differs was changed after it was made, the last time at 2026-05-04T17:00:00Z"
+    remedy = (
+        "plan again to go back, or see what happened with: "
+        f"artifact-store log {story.address} --since 2026-05-04T15:00:00Z --endpoint-url {story.server.endpoint}"
+    )
+    wrong = "error: 3 keys of 4 not as the plan says; the plan was carried out"
+    assert told_by_verify(run, plan) == f"{wrong}, {differs}; {remedy}"
+    journal = tmp_path / "m-1.plan.journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:2]))
+    assert told_by_verify(run, plan) == f"{wrong} in part, {differs}; {remedy}"
+    journal.unlink()
+    assert told_by_verify(run, plan) == f"{wrong}, {differs}; {remedy}".replace(
+        "was carried", "was not carried", 1
+    ).replace("carried out,", "carried out here,", 1)
+
+
+def test_a_plan_that_was_cut_off_is_told_to_be_finished(run, story, tmp_path):
+    plan, journal = tmp_path / "m-1.plan", tmp_path / "m-1.plan.journal"
+    assert at(PLANNED, run, "plan", story.address, "--at", BEFORE, "--out", plan)[0] == 0
+    header = json.loads(plan.read_text().splitlines()[0])
+    journal.write_text(
+        json.dumps({"plan": header["digest"]}) + "\n" + json.dumps({"step": 1, "key": "k", "version_id": "v"}) + "\n"
+    )
+    assert told_by_verify(run, plan).endswith(
+        f"; finish it with: artifact-store apply {plan} --endpoint-url {story.server.endpoint}"
+    )
+
+
+def test_a_folder_that_was_changed_after_the_plan_was_carried_out_is_told_as_such(run, story, tmp_path):
+    plan, folder = tmp_path / "m-1.plan", tmp_path / "out"
+    assert run("plan", story.address, "--at", BEFORE, "--out", plan, "--to", folder)[0] == 0
+    assert run("apply", plan)[0] == 0
+    (folder / "config.json").unlink()
+    assert told_by_verify(run, plan) == (
+        "error: 1 key of 3 not as the plan says; the plan was carried out, and what differs was changed after that; "
+        "plan again to go back"
+    )
+
+
+def test_what_would_be_written_over_is_told_with_the_option_of_the_command_that_was_run(run, story, tmp_path):
+    folder, lock = tmp_path / "out", tmp_path / "lock"
+    folder.mkdir()
+    (folder / "config.json").write_text("mine")
+    assert run("lock", story.address, "--at", BEFORE, "-o", lock, "--as-is")[0] == 0
+    commands = {
+        ("restore", story.address, "--at", BEFORE, "--yes", "--to", folder): "--overwrite",
+        ("restore", "--lock", lock, "--yes", "--to", folder): "--overwrite",
+        ("plan", story.address, "--at", BEFORE, "--out", tmp_path / "p", "--to", folder): "--overwrite",
+        ("get", "--lock", lock, "-o", folder): "--force",
+    }
+    for command, option in commands.items():
+        assert run(*command) == (
+            4,
+            "",
+            f"error: 1 key exists in {folder} with other content and would be written over; allow it with {option}, or "
+            "name another place: 'config.json'\n",
+        )
+        assert (folder / "config.json").read_text() == "mine"
+        assert run(*command, option)[0] == 0
+        (folder / "config.json").write_text("mine")
 
 
 def test_a_plan_is_read_as_json_lines(run, story, tmp_path):
@@ -327,7 +410,7 @@ def test_only_the_keys_that_are_asked_for_are_touched(run, story):
 def test_undelete_says_that_it_rewrites_history_and_removes_only_the_marker(run, story):
     entries = len(story.everything())
     _, _, err = run("restore", f"s3://{story.bucket}/{SHARD.format(2)}", "--at", BEFORE, "--yes", "--undelete")
-    assert "  undelete          1 key  removing their delete markers for good, which rewrites history\n" in err
+    assert "  undelete          1 key  removing its delete markers for good, which rewrites history\n" in err
     assert len(story.everything()) == entries - 1
     assert model(story)[SHARD.format(2)] == MODEL[SHARD.format(2)]
 
@@ -589,7 +672,7 @@ def test_files_that_are_written_over_are_told_as_lost(run, story, tmp_path):
     (folder / "config.json").write_bytes(b"precious")
     arguments = ("restore", story.address, "--at", BEFORE, "--to", folder, "--overwrite")
     _, _, err = run(*arguments, "--dry-run")
-    assert "  warning: 1 file (8 B) will be overwritten and is lost\n" in err
+    assert "  warning: 1 file (8 B) will be overwritten and lost\n" in err
     assert "nothing is lost" not in err
     assert run(*arguments, "--yes")[0] == 0
     assert (folder / "config.json").read_bytes() == MODEL["models/m-1/config.json"]
