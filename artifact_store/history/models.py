@@ -48,6 +48,12 @@ BESIDE_READ = 32
 FOLDERS_AT_ONCE = 64
 """Folders judged together, so that their reads overlap and memory stays flat."""
 
+FILES_KEPT = 100_000
+"""Most files of a folder that are remembered, those of all instants together."""
+
+AFTER_ALL = 1e11
+"""An instant after all that is listed: what stands at it stands now."""
+
 UNREADABLE = (403, 404)
 """Statuses of a version that may not be read, or is gone: it must not keep the other models from being looked at."""
 
@@ -312,8 +318,8 @@ class _Look:
     def __init__(self, bucket: str, candidate: Candidate, settled: bool, now: float = float("inf")) -> None:
         self.bucket, self.candidate, self.settled, self.now = bucket, candidate, settled, now
         self._then: dict[float, dict[str, Entry]] = {}
-        self._now: dict[str, Entry] | None = None
-        self._ever: dict[Identity, ModelSet] | None = None
+        self._sets: dict[float, list[ModelSet]] = {}
+        self._newest: dict[Identity, ModelSet] | None = None
         self._saves: dict[tuple[frozenset[str], frozenset[str]], list[Save]] = {}
         self._asked: set[_Version] = set()
         """Small files that a layout wanted to read."""
@@ -328,12 +334,19 @@ class _Look:
         """Path -> the version that stood."""
         if instant in self._then:
             return self._then[instant]
+        while len(self._then) > FILES_KEPT // (1 + len(self.candidate.histories)):
+            oldest = next(iter(self._then))
+            del self._then[oldest]
+            self._sets.pop(oldest, None)
         found = ((path, standing(h, instant, settled=self.settled)) for path, h in self.candidate.histories.items())
         self._then[instant] = {path: then for path, then in found if then is not None}
         return self._then[instant]
 
     def sets(self, instant: float) -> Job[list[ModelSet]]:
-        return (yield from self._recognised(self.then(instant)))
+        """The models that were there."""
+        if instant not in self._sets:
+            self._sets[instant] = yield from self._recognised(self.then(instant))
+        return self._sets[instant]
 
     def _recognised(self, then: Mapping[str, Entry]) -> Job[list[ModelSet]]:
         """The sets of which anything is there: which layouts are tried is told by what was there at any time."""
@@ -360,20 +373,17 @@ class _Look:
 
     def has_changed(self, found: ModelSet, instant: float) -> Job[bool]:
         """Whether anything that made this model what it was is different now: its files, or what else is of it."""
-        if self._now is None:
-            newest = ((path, history.ordered()) for path, history in self.candidate.histories.items())
-            self._now = {path: entries[0] for path, entries in newest if entries and not entries[0].is_marker}
-        then, now = self.then(instant), self._now
+        then, now = self.then(instant), self.then(AFTER_ALL)
         if any(then.get(path) != now.get(path) for path in found.paths):
             return True
-        return found not in (yield from self._recognised(now))
+        return found not in (yield from self.sets(AFTER_ALL))
 
-    def ever(self, found: ModelSet) -> Job[ModelSet]:
+    def _with_all_members(self, found: ModelSet) -> Job[ModelSet]:
         """The set with all the members that it had at any time, where only their names tell which these are: of a first
         save that is under way those to come are known from what came. Else the set itself."""
         if found.indexes or not found.parts:
             return found
-        return (yield from self._every()).get(identity(found), found)
+        return (yield from self._newest_sets()).get(identity(found), found)
 
     def coming(self, instant: float, known: Sequence[ModelSet]) -> Job[list[ModelSet]]:
         """The models whose first save is under way at the instant, and of which nothing that is there yet tells that
@@ -382,7 +392,7 @@ class _Look:
             return []
         then, names = self.then(instant), {identity(found) for found in known}
         found = []
-        for one in (yield from self._every()).values():
+        for one in (yield from self._newest_sets()).values():
             # A config beside it may be another model's.
             if identity(one) not in names and any(path in then for path in (*one.members, *one.indexes)):
                 its_saves = yield from self.saves(one)
@@ -393,27 +403,29 @@ class _Look:
     def _is_busy(self, instant: float) -> bool:
         """Whether files that were not there yet were written so soon after others that they may be of one save."""
         then, second = self.then(instant), int(instant // 1)
+        if not then:
+            return False
         absent = [h for path, h in self.candidate.histories.items() if path not in then and h.entries]
         first = (int(min(entry.last_modified for entry in history.entries)) for history in absent)
         came = min((time for time in first if time > second), default=None)
-        if came is None or not then:
+        if came is None:
             return False
         began = max(int(entry.last_modified) for entry in then.values())
         return came - began <= open_for(max(entry.size for entry in then.values()))
 
-    def _every(self) -> Job[dict[Identity, ModelSet]]:
-        """The sets in the newest of all that was ever written."""
-        if self._ever is None:
+    def _newest_sets(self) -> Job[dict[Identity, ModelSet]]:
+        """The sets in the newest of all that was ever written, also of what was deleted."""
+        if self._newest is None:
             every = ((path, history.ordered()) for path, history in self.candidate.histories.items())
             newest = {path: next((e for e in entries if not e.is_marker), None) for path, entries in every}
             sets = yield from self._recognised({path: entry for path, entry in newest.items() if entry is not None})
-            self._ever = {identity(one): one for one in sets}
-        return self._ever
+            self._newest = {identity(one): one for one in sets}
+        return self._newest
 
     def saves(self, found: ModelSet) -> Job[list[Save]]:
         """Of its files, with those that are named and missing. A pointer that stands alone changes what is loaded; of
         one beside members it is as of a config."""
-        ever, histories = (yield from self.ever(found)), self.candidate.histories
+        ever, histories = (yield from self._with_all_members(found)), self.candidate.histories
         missing = [missing.path for missing in found.missing]
         needed = [*found.members, *found.indexes, *missing, *ever.members]
         beside = list(found.others)
@@ -430,7 +442,7 @@ class _Look:
     def _with_lost(self, found: ModelSet, its_saves: Sequence[Save], instant: float) -> Job[ModelSet]:
         """The same with a problem for pieces that were written with those that stand and were deleted since. A kind of
         piece of which nothing is left was not wanted any more."""
-        ever, then, second = (yield from self.ever(found)), self.then(instant), int(instant // 1)
+        ever, then, second = (yield from self._with_all_members(found)), self.then(instant), int(instant // 1)
         pieces = {path for files in ever.parts.values() for path in files}
         stand = {then[path].version_id for path in found.members if path in then}
         kinds = {DIGITS.sub("#", path) for path in found.members}
@@ -518,8 +530,8 @@ class _Look:
         """The same with the two instants to use instead."""
         second = int(instant // 1)
         its_saves = yield from self.saves(verdict.found)
-        earlier = self._up_to(its_saves, second)
-        later = self._from(its_saves, second)
+        earlier = self._instants_up_to(its_saves, second)
+        later = self._instants_from(its_saves, second)
         if verdict.condition is Condition.UNCERTAIN:
             earlier = [end for end in earlier if end < int(verdict.saved or 0)]
         before, paths = yield from self._first_whole(verdict.found, earlier)
@@ -534,7 +546,7 @@ class _Look:
         return replace(verdict, before=before, after=after, absent_before=absent, paths_before=paths)
 
     @staticmethod
-    def _up_to(its_saves: Sequence[Save], second: int) -> list[int]:
+    def _instants_up_to(its_saves: Sequence[Save], second: int) -> list[int]:
         """Instants worth a look, newest first: just before the next save began, so that what was mended in between is
         kept, and where each save ended."""
         found: list[int] = []
@@ -546,7 +558,7 @@ class _Look:
         return list(dict.fromkeys(found))
 
     @staticmethod
-    def _from(its_saves: Sequence[Save], second: int) -> list[int]:
+    def _instants_from(its_saves: Sequence[Save], second: int) -> list[int]:
         """Instants after it that are worth a look, the first one first: where each save ended, and where its uploads
         must have ended or the next save is about to begin."""
         found: list[int] = []

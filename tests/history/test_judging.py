@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from artifact_store.history import models
 from artifact_store.history.listing import list_histories
 from artifact_store.history.models import Candidate, Finder, Verdict, assess, identity, survey
 from artifact_store.history.scope import parse_scope
+from artifact_store.history.sets import Folder, ModelSet, Reading
 from artifact_store.history.verdict import Condition
 from artifact_store.s3 import operations as op
 from tests.history.trainer import PREFIX, T0, Trainer
@@ -444,6 +446,28 @@ def test_a_training_state_that_was_deleted_leaves_weights_that_are_whole_and_a_w
     told = "latest names global_step1, which is not there: training can go on from the weights beside it alone"
     assert (gone.condition, gone.warnings) == (Condition.WHOLE, (told,))
     assert (of_latest(s3, T0 + 9_000).condition, of_latest(s3, T0 + 9_000).warnings) == (Condition.WHOLE, ())
+
+
+def test_a_folder_is_looked_through_once_an_instant_however_many_of_its_models_are_broken() -> None:
+    def looks(count: int) -> list[int]:
+        """How many files stood there at each look."""
+        s3, seen = MemoryS3(), list[int]()
+        for start in (T0, T0 + 10_000, T0 + 20_000):
+            for number in range(count):
+                put(s3, f"{number}.gguf", b"of %d" % start, start)
+        (candidate,) = candidates(s3)
+        (gguf,) = candidate.layouts
+
+        def recognise(folder: Folder) -> Reading[list[ModelSet]]:
+            seen.append(len(folder.files))
+            return (yield from gguf.recognise(folder))
+
+        candidate.layouts = (replace(gguf, recognise=recognise),)
+        (found,) = s3.run([assess("bkt", candidate, T0 + 15_000)])
+        assert [verdict.whole for verdict in found] == [False] * count
+        return seen
+
+    assert [3 * files for files in looks(1)] == looks(3)
 
 
 def test_a_config_that_another_model_shares_makes_no_model_that_is_under_way() -> None:
