@@ -14,9 +14,12 @@ from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import Scope, parse_scope
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from artifact_store.history.lock import Lock
     from artifact_store.restore.around import Part
     from artifact_store.s3.client import S3
+    from artifact_store.s3.operations import Entry
 
 
 @opt.grouped
@@ -67,7 +70,7 @@ def lock(
         with sink(out, force=force) as file:
             write_lock(made, file)
         try:
-            held = _hold(s3, made) if hold else 0
+            held = _hold(s3, made, pins.then) if hold else 0
         except KeyboardInterrupt:
             raise KeyboardInterrupt("the lock file is written, but not every version may be held") from None
     partly = [part for part in around if not part.complete]
@@ -97,32 +100,18 @@ def _partly(part: Part, bucket: str) -> str:
     return f"this pins only {part.files:,} of the {number(part.of, 'file')} of {what}; lock {all_of_it} to pin them all"
 
 
-def _hold(s3: S3, made: Lock) -> int:
+def _hold(s3: S3, made: Lock, then: Iterable[Entry]) -> int:
     """Returns how many versions are held now. Raises KeysFailed."""
-    from artifact_store.history.expiry import when_removed
-    from artifact_store.history.lock import LockedFile
-    from artifact_store.s3.operations import Job, PutLegalHold
+    from artifact_store.history.hold import hold
 
-    def job(file: LockedFile) -> Job[tuple[str, S3Error] | None]:
-        try:
-            yield PutLegalHold(made.scope.bucket, file.key, file.version_id)
-        except S3Error as error:
-            return file.key, error
-        return None
-
-    files = list(made.files.values())
-    # What S3 says of a bucket without object lock, it says of each file: one is enough to learn it.
-    (first,) = s3.run([job(files[0])])
-    if first is not None and first[1].code == "InvalidRequest":
-        raise KeysFailed(
-            f"the lock file is written, but nothing could be held: {made.scope.bucket} has no object lock; "
-            f"{when_removed(s3, made.scope.bucket, made.files)}",
-            (),
-        )
-    failed = [failure for failure in (first, *s3.run(job(file) for file in files[1:])) if failure is not None]
+    count = len(made.files)
+    try:
+        failed = hold(s3, made, then)
+    except (KeysFailed, S3Error) as error:
+        raise KeysFailed(f"the lock file is written, but {error}", ()) from error
     if failed:
         raise KeysFailed(
-            f"the lock file is written, but {number(len(failed), 'version')} of {len(files):,} could not be held",
-            in_order((key, str(error)) for key, error in failed),
+            f"the lock file is written, but {number(len(failed), 'version')} of {count:,} could not be held",
+            in_order(failed),
         )
-    return len(files)
+    return count

@@ -116,6 +116,18 @@ class BucketLifecycle:
 
 
 @dataclass(frozen=True, slots=True)
+class GetObjectLockConfiguration:
+    """Whether versions can be held; S3 answers 404 where they cannot."""
+
+    bucket: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLockConfiguration:
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HeadObject:
     bucket: str
     key: str
@@ -373,6 +385,7 @@ Operation: TypeAlias = (
     | ListObjects
     | GetBucketVersioning
     | GetBucketLifecycle
+    | GetObjectLockConfiguration
     | HeadObject
     | GetObject
     | CopyObject

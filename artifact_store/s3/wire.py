@@ -200,6 +200,14 @@ def _bucket_lifecycle(_: op.GetBucketLifecycle, reply: Reply) -> op.BucketLifecy
     return op.BucketLifecycle(tuple(found))
 
 
+def _get_object_lock_configuration(o: op.GetObjectLockConfiguration) -> Request:
+    return Request("GetObjectLockConfiguration", "GET", o.bucket, None, "object-lock=")
+
+
+def _object_lock_configuration(_: op.GetObjectLockConfiguration, reply: Reply) -> op.ObjectLockConfiguration:
+    return op.ObjectLockConfiguration(xml.flat(reply.body).get("ObjectLockEnabled") == "Enabled")
+
+
 def _head_object(o: op.HeadObject) -> Request:
     query = {"partNumber": str(o.part_number)} if o.part_number else {}
     headers = [("x-amz-checksum-mode", "ENABLED")] if o.checksum else []
@@ -416,6 +424,7 @@ _CODERS: dict[type, tuple[Callable[[Any], Request], Callable[[Any, Reply], Any]]
     op.ListObjects: (_list_objects, _object_page),
     op.GetBucketVersioning: (_get_bucket_versioning, _bucket_versioning),
     op.GetBucketLifecycle: (_get_bucket_lifecycle, _bucket_lifecycle),
+    op.GetObjectLockConfiguration: (_get_object_lock_configuration, _object_lock_configuration),
     op.HeadObject: (_head_object, _object_head),
     op.GetObject: (_get_object, _object_body),
     op.CopyObject: (_copy_object, _written),

@@ -32,6 +32,7 @@ class Stored:
     part_sizes: list[int] = field(default_factory=list)
     encryption: str = ""
     thawing: bool = False
+    held: bool = False
 
     @property
     def checksum_type(self) -> str:
@@ -44,6 +45,7 @@ class BucketModel:
     keys: dict[str, list[Stored]] = field(default_factory=dict)
     """Newest first."""
     kms: bool = False
+    object_lock: bool = False
 
 
 @dataclass
@@ -74,7 +76,8 @@ def crc(data: bytes) -> str:
 
 class MemoryS3:
     """honours: conditions on copies and bulk deletes are obeyed. interleaved: listings keep the true order. part_etags:
-    the ETag of a copied part is the MD5 of its bytes."""
+    the ETag of a copied part is the MD5 of its bytes. holds_rewrite: a legal hold is taken in any bucket, and gives its
+    version the time of the hold, as SeaweedFS does."""
 
     def __init__(
         self,
@@ -83,9 +86,11 @@ class MemoryS3:
         interleaved: bool = True,
         checksums: bool = True,
         part_etags: bool = True,
+        holds_rewrite: bool = False,
         seed: int = 0,
     ) -> None:
         self.honours, self.interleaved, self.checksums, self.part_etags = honours, interleaved, checksums, part_etags
+        self.holds_rewrite = holds_rewrite
         self.buckets: dict[str, BucketModel] = {"bkt": BucketModel()}
         self.uploads: dict[str, Upload] = {}
         self.clock = NOW
@@ -288,6 +293,25 @@ class MemoryS3:
     def _GetBucketVersioning(self, bucket: BucketModel, _: op.GetBucketVersioning) -> op.BucketVersioning:
         return op.BucketVersioning(bucket.status, float(self.clock))
 
+    def _GetBucketLifecycle(self, _: BucketModel, __: op.GetBucketLifecycle) -> op.BucketLifecycle:
+        raise s3_error(404, "NoSuchLifecycleConfiguration")
+
+    def _GetObjectLockConfiguration(
+        self, bucket: BucketModel, _: op.GetObjectLockConfiguration
+    ) -> op.ObjectLockConfiguration:
+        if not bucket.object_lock:
+            raise s3_error(404, "ObjectLockConfigurationNotFoundError")
+        return op.ObjectLockConfiguration(enabled=True)
+
+    def _PutLegalHold(self, bucket: BucketModel, ask: op.PutLegalHold) -> op.Held:
+        if not bucket.object_lock and not self.holds_rewrite:
+            raise s3_error(400, "InvalidRequest", "Bucket is missing Object Lock Configuration")
+        stored = self._version(bucket, ask.key, ask.version_id)
+        entry = stored.entry._replace(last_modified=float(self.clock)) if self.holds_rewrite else stored.entry
+        entries = bucket.keys[ask.key]
+        entries[entries.index(stored)] = replace(stored, entry=entry, held=bucket.object_lock)
+        return op.Held()
+
     def _ListVersions(self, bucket: BucketModel, ask: op.ListVersions) -> op.VersionPage:
         found: list[op.Entry] = []
         prefixes: list[str] = []
@@ -410,6 +434,8 @@ class MemoryS3:
     def _delete_line(self, bucket: BucketModel, line: op.DeleteKey) -> op.DeletedKey:
         if line.version_id:
             entries = bucket.keys.get(line.key, [])
+            if any(stored.held and stored.entry.version_id == line.version_id for stored in entries):
+                return op.DeletedKey(line.key, line.version_id, error_code="AccessDenied")
             entries[:] = [stored for stored in entries if stored.entry.version_id != line.version_id]
             return op.DeletedKey(line.key, line.version_id)
         current = self._current(bucket, line.key)

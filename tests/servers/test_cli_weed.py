@@ -111,3 +111,27 @@ def test_a_run_that_was_killed_is_finished_by_the_same_command(story, tmp_path, 
         done = piped(*command)
     assert (done.code, done.err.splitlines()[-1].split(":")[0]) == (0, "verified")
     assert restored() == FILES
+
+
+def test_a_hold_that_would_cost_versions_their_times_stops_at_the_first(run, weed, story, tmp_path):
+    """This server takes a hold in any bucket, and gives the version the time of the hold."""
+    words = ("lock", "--at", f"@{int(time.time())}", "--hold", "-o")
+    plain = run(words[0], f"s3://{story.bucket}/m/shard-02", *words[1:], tmp_path / "plain")
+    failed = "error: the lock file is written, but"
+    assert plain == (
+        3,
+        "",
+        f"{failed} nothing could be held: {story.bucket} has no object lock; no lifecycle rule of it removes versions\n",
+    )
+    boto, bucket = weed.boto(), f"{story.bucket}-held"
+    boto.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    for key in ("m/a", "m/b"):
+        boto.put_object(Bucket=bucket, Key=key, Body=b"1")
+    before = {one["Key"]: one for one in boto.list_object_versions(Bucket=bucket)["Versions"]}
+    time.sleep(2.1 - time.time() % 1)
+    code, _, err = run(words[0], f"s3://{bucket}/m", "--at", f"@{int(time.time())}", *words[3:], tmp_path / "held")
+    after = {one["Key"]: one for one in boto.list_object_versions(Bucket=bucket)["Versions"]}
+    changed = [key for key in before if before[key] != after[key]]
+    assert (code, changed) == (3, ["m/a"])
+    assert err.startswith(f"{failed} the hold on version {before['m/a']['VersionId']} of m/a changed its time from ")
+    assert err.endswith(": this server cannot hold versions without losing their times, so no other one is held\n")
