@@ -176,7 +176,7 @@ def get_locked(past: opt.Past, out: str, target: opt.Target, *, overwrite: bool,
     # What was locked can be had, also where its maker took what was no whole model.
     choices = opt.Choices(to=out, overwrite=overwrite, as_is=True)
     destination, folder = choices.destination(), _state_folder()
-    _check_destination(destination)
+    _check_destination(destination, "-o")
     with target.connect() as s3:
         try:
             made = _planned(s3, past, folder, choices, destination)
@@ -458,14 +458,18 @@ def _make(
     *,
     thaw: bool = False,
 ) -> Plan:
+    from artifact_store.cli.looking import never
     from artifact_store.cli.progress import counting
-    from artifact_store.restore.planner import make_plan
+    from artifact_store.restore.planner import NothingThen, make_plan
 
     options = replace(choices.plan_options(), thaw=thaw)
-    with counting("comparing") as on_progress:
-        return make_plan(
-            s3, scope, instant, path, options=options, destination=destination, on_progress=on_progress, lock=lock
-        )
+    try:
+        with counting("comparing") as on_progress:
+            return make_plan(
+                s3, scope, instant, path, options=options, destination=destination, on_progress=on_progress, lock=lock
+            )
+    except NothingThen as error:
+        raise (Refused(why) if (why := never(s3, scope)) else error) from error
 
 
 def _look(s3: S3, known: Plan, *, deep: bool) -> Verification:
@@ -504,6 +508,8 @@ def _check_free(out: Path, target: opt.Target) -> None:
     from artifact_store.restore.journal import Journal, noted
     from artifact_store.restore.planfile import read_plan
 
+    if out == Path("-"):
+        raise UsageError("--out -: apply reads a plan from its file; name one, as in --out x.plan")
     if not out.name or out.is_dir():
         raise UsageError(f"--out {out} is a folder; name a file, as in --out {out / 'x.plan'}")
     journal, known = Journal.beside(out), None
@@ -528,11 +534,11 @@ def _check_free(out: Path, target: opt.Target) -> None:
         )
 
 
-def _check_destination(destination: Destination) -> None:
+def _check_destination(destination: Destination, option: str = "--to") -> None:
     from artifact_store.restore.destination import ToFolder
 
     if isinstance(destination, ToFolder):
-        check_folder(destination.path, f"into {destination.path}", "name a folder you can write with --to")
+        check_folder(destination.path, f"into {destination.path}", f"name a folder you can write with {option}")
 
 
 def _state_folder() -> Path:

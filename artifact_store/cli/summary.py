@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from artifact_store.cli.output import in_order, number, printable, say, size
 from artifact_store.history.instant import show
 from artifact_store.history.scope import Scope
+from artifact_store.restore.models import Wanted
 
 if TYPE_CHECKING:
     from artifact_store.cli.options import Target
@@ -98,13 +99,15 @@ def _models(header: Header) -> None:
     for model in header.models:
         if model.instant != header.instant:
             say(f"  {printable(model.title)} as it was at {show(model.instant)}, when it was whole last", "yellow")
-        elif model.to_thaw:
+        if model.to_thaw:
             files = number(len(model.to_thaw), "file")
             say(f"  note: {files} of {printable(model.title)} must be thawed before it can be judged", "yellow")
         elif model.unjudged:
             say(f"  warning: {_unjudged(model)}", "yellow")
         elif not model.whole:
-            text = f"{model.title} ({model.layout}) comes back {model.condition}, as asked: {'; '.join(model.reasons)}"
+            asked = header.options.models == Wanted.AS_IS
+            how = f"comes back {model.condition}, as asked" if asked else f"will still be {model.condition}"
+            text = f"{model.title} ({model.layout}) {how}: {'; '.join(model.reasons)}"
             say(f"  warning: {printable(text)}", "yellow")
     _warnings(header)
 

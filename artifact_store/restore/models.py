@@ -29,7 +29,7 @@ RESTORE = (
 )
 
 FROZEN = "add --thaw to have S3 make these files readable, which writes nothing, and restore again after that"
-LOCKED = "add --as-is to restore what the lock file names all the same, or lock one of these instants"
+LOCKED = "add --as-is to restore what the lock file names all the same, or lock an instant at which it is whole"
 
 LOCK = "lock one of these instants, or add --as-is to lock exactly T"
 

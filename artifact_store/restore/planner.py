@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from artifact_store.errors import Refused, UsageError
 from artifact_store.history.instant import show
-from artifact_store.history.state import KeyState, at
+from artifact_store.history.state import Flag, KeyState, at
 from artifact_store.history.versioned import check_versioned
 from artifact_store.restore.destination import IN_PLACE, Destination, InPlace, ToBucket
 from artifact_store.restore.elsewhere import to_bucket, to_folder
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from artifact_store.history.listing import History
     from artifact_store.history.lock import Lock
     from artifact_store.history.scope import Scope
+
+
+class NothingThen(Refused):
+    """Nothing existed at the instant."""
 
 
 def make_plan(
@@ -184,6 +188,9 @@ class _States:
             else:
                 instant = self._chosen.keys.get(history.key, self._header.instant)
                 state = at(history, instant, settled=options.settled)
+                if history.key in self._chosen.keys:
+                    # Where a save ended something was written just then; the time that was asked for is another.
+                    state = state._replace(flags=state.flags - {Flag.EDGE})
             self.existed += chosen and state.then is not None
             yield history, state, chosen
         if self._lock is not None and (error := self._lock.missing(locked)) is not None:
@@ -209,7 +216,7 @@ def _allowed(steps: Iterable[Step], states: _States, scope: Scope, header: Heade
         ]
         chosen = f" that {' '.join(globs)} lets through" if globs else ""
         look = "the time, the prefix and the globs" if globs else "the time and the prefix"
-        raise Refused(f"nothing existed at {show(header.instant)} in {scope}{chosen}{hidden}; check {look}")
+        raise NothingThen(f"nothing existed at {show(header.instant)} in {scope}{chosen}{hidden}; check {look}")
     broken = [v for v in states.watch.verdicts if not v.whole and not (options.thaw and v.thaw_first)]
     left = [v for v in states.watch.broken if not (options.thaw and v.thaw_first)]
     if broken and options.models != Wanted.AS_IS:

@@ -132,10 +132,10 @@ class After:
             yield f"{some(new)} {'was' if len(new) == 1 else 'were'} not there at T, and would stay"
 
     def _touches(self, found: ModelSet) -> bool:
-        """Whether the restore writes a file of it, leaves one beside others, hides one that it needs, or
-        hides others and leaves out one that it needs."""
+        """Whether the restore writes a file of it, leaves one that was not there beside others, hides one that it
+        needs, or hides others and leaves out one that it needs."""
         own = {*found.members, *found.indexes, *found.pointers}
-        if own & self.written or (own & self.left and own - self.left):
+        if own & self.written or (own & (self.left - self.was.keys()) and own - self.left):
             return True
         needed = tuple(f"{missing.path}/" for missing in found.missing)
         gone = {missing.path for missing in found.missing}

@@ -148,8 +148,9 @@ def _verified(
     written = written_ids(journal, plan.header.digest, {found.doubt.number for found in unproved})
     left = [found for found in unproved if not found.stands or written.get(found.doubt.number) != found.stands]
     headers = unread = 0
+    told = {key for key, _ in wrong}
     for key, finding in read_back(s3, plan):
-        if finding.problem:
+        if finding.problem and key not in told:
             wrong.append((key, finding.problem))
         headers, unread = headers + finding.proved, unread + (not finding.proved)
     return Verification(

@@ -194,6 +194,11 @@ class Watch:
     def planned(self) -> tuple[PlannedModel, ...]:
         """What the plan remembers, in key order."""
         last = {identity(verdict.found): verdict for verdict in (*self.verdicts, *self.broken)}
+        # A restore of a config alone leaves the weights what they are.
+        for left in self._left_broken:
+            name = identity(left.found)
+            if name in last and last[name].whole:
+                last[name] = replace(last[name], condition=left.condition, reasons=left.reasons)
         models = [
             PlannedModel.of(
                 verdict, self.chosen.models.get(name, self.instant), self._beside.get(name), self._to_thaw.get(name, ())

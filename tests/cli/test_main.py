@@ -121,6 +121,10 @@ def test_python_m_is_the_same_command():
             "--json and the file cannot both go to stdout; name a file with -o",
         ),
         (["plan", "s3://bucket", "--at", "2h", "--out", ""], "--out . is a folder; name a file, as in --out x.plan"),
+        (
+            ["plan", "s3://bucket", "--at", "2h", "--out", "-"],
+            "--out -: apply reads a plan from its file; name one, as in --out x.plan",
+        ),
         (["plan", "s3://bucket", "--at", "2h", "--out", "."], "--out . is a folder; name a file, as in --out x.plan"),
         (
             ["plan", "s3://bucket", "--at", "2h", "--out", ".."],

@@ -19,7 +19,7 @@ from artifact_store.errors import Refused, S3Error, UsageError
 from artifact_store.history.lock import Lock, Pins, make_lock
 from artifact_store.history.models import assess, survey
 from artifact_store.history.scope import parse_scope
-from artifact_store.history.state import UNSETTLED_WINDOW
+from artifact_store.history.state import UNSETTLED_WINDOW, Flag
 from artifact_store.history.verdict import Condition
 from artifact_store.restore.apply import ApplyOptions, apply
 from artifact_store.restore.models import LOCK, NotWhole, Order, PlannedModel, removal_rank
@@ -83,10 +83,21 @@ def test_the_nearest_whole_save_is_taken_for_that_model_alone(model: Model, tmp_
     made = plan(model.s3, tmp_path, BROKEN, "nearest")
     (planned,) = made.header.models
     assert (planned.title, planned.condition, planned.instant) == (PREFIX, "whole", FIRST_END)
+    assert Flag.EDGE not in made.summary.flagged, "nobody named the second in which a save ended"
     assert apply(model.s3, made, options=SMALL).complete
     assert verify(model.s3, made).proved
     assert shown(model.s3) == saved(3, 1)
     assert model.s3.contents()["models/notes.txt"] == b"at T"
+
+
+def test_a_file_that_is_wrong_in_two_ways_is_told_once(model: Model, tmp_path: Path) -> None:
+    made = plan(model.s3, tmp_path, FIRST_END)
+    assert apply(model.s3, made, options=SMALL).complete
+    cut = PREFIX + name(1, 3)
+    model.s3.put(cut, b"x")
+    found = verify(model.s3, made)
+    assert [key for key, _ in found.wrong] == [cut]
+    assert found.wrong[0][1].startswith("is 1 bytes, should be ")
 
 
 def test_exactly_the_instant_comes_back_where_that_is_asked_and_the_plan_says_what_it_is(

@@ -141,6 +141,25 @@ def test_what_is_left_out_counts_though_the_weights_are_as_they_were(tmp_path: P
         plan(s3, tmp_path, exclude=("*model.safetensors",))
 
 
+@pytest.mark.parametrize("again", [(), ("m/model-00001-of-00002.safetensors",)])
+def test_a_config_alone_comes_back_and_the_plan_says_that_the_model_around_it_stays_broken(
+    tmp_path: Path, again: tuple[str, ...]
+) -> None:
+    s3 = MemoryS3()
+    told(s3, {**sharded(1, 2), "m/config.json": b"{}"}, T0)
+    told(s3, {"m/config.json": b"[]", **{key: sharded(2, 2)[key] for key in again}}, T0 + 5000)
+    s3.clock = T0 + 6000
+    s3.call(op.DeleteObject("bkt", "m/model-00002-of-00002.safetensors"))
+    s3.clock = LATER
+    made = plan(s3, tmp_path, include=("*config.json",))
+    (model,) = made.header.models
+    assert (model.condition, len(model.reasons)) == ("incomplete", 1)
+    assert model.reasons[0].startswith("model-00002-of-00002.safetensors is not there")
+    assert apply(s3, made, options=SMALL).complete
+    assert s3.contents()["m/config.json"] == b"{}"
+    assert standing(s3) == {"m/": "incomplete"}
+
+
 def test_a_broken_model_that_is_new_and_stays_beside_others_is_nobodys_business(tmp_path: Path) -> None:
     s3 = MemoryS3()
     told(s3, {"ck/a.ckpt": PICKLE}, T0)
