@@ -31,7 +31,7 @@ def lock(
     hold: Annotated[
         bool, typer.Option("--hold", help="Put a legal hold on each version, so that nobody can remove it.")
     ] = False,
-    as_is: opt.AsIs = False,
+    as_is: Annotated[bool, typer.Option("--as-is", help="Lock exactly T, also what is no whole model.")] = False,
     as_json: opt.Json = False,
     *,
     target: opt.Target,
@@ -84,6 +84,12 @@ def lock(
     tell_unjudged(pins)
     for error in unknown:
         say(f"warning: models in {printable(error.folder) or 'the root'} were not judged: {error.why}", "yellow")
+    told_of = {id(part.model) for part in partly}
+    for model in broken:
+        if id(model) not in told_of:
+            why = "; ".join(dict.fromkeys(model.reasons))
+            text = f"{model.title} ({model.found.layout}) is locked {model.condition.value}, as asked: {why}"
+            say(f"warning: {printable(text)}", "yellow")
     for part in partly:
         say(f"warning: {printable(_partly(part, scope.bucket))}", "yellow")
     whole = len(verdicts) - len(partly)

@@ -284,7 +284,17 @@ def test_only_a_whole_model_is_locked(run, address, tmp_path):
     code, _, err = run("lock", address, "--at", AT_CUT, "-o", lock)
     assert (code, lock.exists()) == (4, False)
     assert "lock one of these instants, or add --as-is to lock exactly T" in err
-    assert run("lock", address, "--at", AT_CUT, "-o", lock, "--as-is")[0] == 0
+    code, _, err = run("lock", address, "--at", AT_CUT, "-o", lock, "--as-is")
+    told = [
+        f"warning: llama/ (transformers) is locked incomplete, as asked: {MIXED}",
+        f"5 files, 480 B, 1 model of {address} locked in {lock}",
+    ]
+    assert (code, err.splitlines()) == (0, told)
+
+
+def test_lock_says_of_its_own_options_what_they_do_to_a_lock(run):
+    code, out, _ = run("lock", "--help")
+    assert (code, "Restore exactly" in out, "Lock exactly T" in out) == (0, False, True)
 
 
 @pytest.mark.parametrize(
@@ -324,6 +334,7 @@ def test_a_part_of_what_is_no_model_is_locked_only_when_that_is_asked(run, story
     code, _, err = run(*words, "--as-is")
     assert code == 0
     assert "of llama/ (transformers, incomplete at T); lock " in err
+    assert "as asked" not in err
 
 
 def test_a_model_of_one_file_is_judged_and_no_other_that_lies_beside_it(run, story, tmp_path):
@@ -333,7 +344,9 @@ def test_a_model_of_one_file_is_judged_and_no_other_that_lies_beside_it(run, sto
     code, _, err = run("lock", address, "--at", FIRST_WHOLE, "-o", out)
     assert (code, err.count(" is incomplete at "), err.startswith("error: loose/one.keras (keras) is")) == (4, 1, True)
     code, _, err = run("lock", address, "--at", FIRST_WHOLE, "-o", out, "--as-is")
-    assert (code, err) == (0, f"1 file, 1 B, 1 model of {address} locked in {out}\n")
+    told = err.splitlines()
+    assert (code, told[1:]) == (0, [f"1 file, 1 B, 1 model of {address} locked in {out}"])
+    assert told[0].startswith("warning: loose/one.keras (keras) is locked incomplete, as asked: ")
 
 
 def test_a_hold_is_put_on_each_version_where_the_bucket_allows_it(run, story, moto, address, tmp_path):
