@@ -279,6 +279,13 @@ def test_the_many_files_of_a_lock_go_into_a_folder(run, address, tmp_path, monke
     assert [path.name for path in tmp_path.iterdir()] == ["x.lock"]
 
 
+def test_a_folder_that_get_cannot_write_is_told_with_its_own_option(run, address, tmp_path):
+    lock = tmp_path / "x.lock"
+    assert run("lock", address, "--at", FIRST_WHOLE, "-o", lock)[0] == 0
+    told = "error: cannot write into /etc/passwd/x: /etc/passwd: Not a directory; name a folder you can write with -o\n"
+    assert run("get", "--lock", lock, "-o", "/etc/passwd/x") == (4, "", told)
+
+
 def test_only_a_whole_model_is_locked(run, address, tmp_path):
     lock = tmp_path / "lock"
     code, _, err = run("lock", address, "--at", AT_CUT, "-o", lock)
