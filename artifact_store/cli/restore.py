@@ -246,12 +246,15 @@ def _remedy(known: Plan, changed: float | None, target: opt.Target) -> str:
     from artifact_store.cli.summary import scope
     from artifact_store.restore.journal import Journal, noted
 
-    found = noted(Journal.beside(known.path), known.header.digest)
+    try:
+        found = noted(Journal.beside(known.path), known.header.digest)
+    except OSError:
+        found = None
     done = found.done if found else 0
     finished = found is not None and done >= known.summary.changes
     if changed is None and not finished:
         return f"{'finish it' if done else 'carry it out'} with: {target.command('apply', known.path)}"
-    begun = f"the plan was carried out{'' if finished else ' in part'}" if done else "the plan was not carried out here"
+    begun = f"the plan was {'carried out' if finished else 'carried out in part' if done else 'not carried out here'}"
     if changed is None:
         return f"{begun}, and what differs was changed after that; plan again to go back"
     since = target.command("log", str(scope(known)), "--since", show(known.header.made_at))

@@ -36,6 +36,9 @@ R = TypeVar("R")
 FILES_A_FOLDER = 20_000
 """Most files below a folder that is looked at as one model: memory stays flat, and no layout known has more."""
 
+KEYS_A_DROP = 1000
+"""Keys seen before those are let go of that are only of folders with more files than that."""
+
 SAVES_TRIED = 40
 """How many instants before and after another are looked at for one at which a model is whole."""
 
@@ -173,7 +176,7 @@ class Finder:
             self._open.append(folder)
         if may_tell(name := key[len(folder.prefix) :]):
             _keep(folder.names, name)
-        if seen % 1000 == 0:
+        if seen % KEYS_A_DROP == 0:
             self._drop(seen)
         self._kept.append((history, written, left_out))
         return ended
@@ -228,17 +231,18 @@ def assess(
     settled: bool = False,
     chosen: Mapping[Identity, float] | None = None,
     now: float = float("inf"),
+    only: Callable[[ModelSet], bool] | None = None,
 ) -> Job[list[Verdict]]:
     """The models in a folder at an instant. settled: as in `state.at`. chosen: models that are taken from another
-    instant. now: when the listing began, where that is known: uploads that it shows had ended by then. Raises
-    S3Error."""
+    instant. now: when the listing began, where that is known: uploads that it shows had ended by then. only: which of
+    them to judge. Raises S3Error."""
     look = _Look(bucket, candidate, settled, now)
     verdicts = []
     known = yield from look.sets(instant)
     for found in (*known, *(yield from look.coming(instant, known))):
         when = (chosen or {}).get(identity(found), instant)
         there = found if when == instant else (yield from look.set_at(found, when))
-        if there is None:
+        if there is None or (only is not None and not only(there)):
             continue
         verdict = yield from look.judged(there, when)
         if not verdict.whole:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 
 from artifact_store.errors import S3Error
 from artifact_store.history.layouts import LAYOUTS
 from artifact_store.history.models import FILES_A_FOLDER, Candidate, Verdict, assess
 from artifact_store.history.scope import Scope
-from artifact_store.history.sets import Layout, shallow
+from artifact_store.history.sets import Layout, ModelSet, shallow
 from artifact_store.restore.models import enclosing, folder_of
 from artifact_store.s3.operations import ListVersions, VersionPage
 from artifact_store.s3.server import Server
@@ -42,7 +43,13 @@ class Unknown(Exception):
 def above(scope: Scope, *, cut: bool) -> Iterator[str]:
     """The folders above a scope, the innermost first. cut: above the folder that it cuts through, in which other keys
     lie beside those that it names."""
-    return islice(enclosing(folder_of(scope.prefix) if cut else scope.root), AROUND)
+    root = scope.root
+    if cut:
+        folders = enclosing(folder_of(scope.prefix))
+    else:
+        # A raw prefix may name some of the folders in a folder.
+        folders = enclosing(root) if root.startswith(scope.prefix) else chain([root], enclosing(root))
+    return islice(folders, AROUND)
 
 
 def around(s3: Server, bucket: str, folder: str) -> Candidate | None:
@@ -112,11 +119,18 @@ def parts(
             candidate = around(s3, scope.bucket, folder)
         except Unknown as error:
             unknown.append(error)
+            if not error.layouts:
+                # Who may not list this folder may not list those above it.
+                break
             continue
         if candidate is None:
             continue
         own = {key[len(folder) :] for key in keys}
-        for verdicts in s3.run([assess(scope.bucket, candidate, instant, now=now)]):
-            shared = ((verdict, own.intersection(verdict.found.paths)) for verdict in verdicts)
-            found += [Part(verdict, len(files)) for verdict, files in shared if files]
+        only = partial(_shares, own)
+        for verdicts in s3.run([assess(scope.bucket, candidate, instant, now=now, only=only)]):
+            found += [Part(verdict, len(own.intersection(verdict.found.paths))) for verdict in verdicts]
     return found, unknown
+
+
+def _shares(own: set[str], found: ModelSet) -> bool:
+    return not own.isdisjoint(found.paths)

@@ -83,12 +83,16 @@ class After:
                 stands[path] = entry
         return cls(was, stands, frozenset(candidate.written), frozenset(candidate.left_out))
 
-    def judged(self, bucket: str, candidate: Candidate) -> Job[list[Verdict]]:
-        """The models that will stand, by their files alone: which save wrote which is not asked. Raises S3Error."""
+    def judged(
+        self, bucket: str, candidate: Candidate, only: Callable[[ModelSet], bool] | None = None
+    ) -> Job[list[Verdict]]:
+        """The models that will stand, by their files alone: which save wrote which is not asked. only: which of them to
+        judge. Raises S3Error."""
         histories = {path: History(entry.key, [entry]) for path, entry in self.stands.items()}
         ends = (entry.last_modified + open_for(entry.size) for entry in self.stands.values())
         settled = max(ends, default=0.0)
-        return (yield from assess(bucket, Candidate(candidate.prefix, candidate.layouts, histories), settled))
+        left = Candidate(candidate.prefix, candidate.layouts, histories)
+        return (yield from assess(bucket, left, settled, only=only))
 
     def broken(self, were: Sequence[Verdict], will_be: Sequence[Verdict]) -> Iterator[Verdict]:
         """Of the models that were and that will be, those that this restore breaks, each with the reasons."""

@@ -245,11 +245,10 @@ class Watch:
         inside = folder.written
         if around and self.all_of:
             inside = {path for path in folder.histories if self._takes(folder.prefix + path)}
-        bucket = self.scope.bucket
-        verdicts = yield from assess(bucket, folder, self.instant, settled=self.settled, chosen=self.chosen.models)
+        bucket, chosen = self.scope.bucket, self.chosen.models
+        only = (lambda found: concerns(found, inside)) if around else None
+        verdicts = yield from assess(bucket, folder, self.instant, settled=self.settled, chosen=chosen, only=only)
         verdicts = [_as_locked(verdict) for verdict in verdicts] if self.lock is not None else verdicts
-        if around:
-            verdicts = [verdict for verdict in verdicts if concerns(verdict.found, inside)]
         # A broken model that stays as it is must not keep the files beside it from coming back.
         if not (self.everything or self.all_of or self.lock is not None):
             verdicts = [verdict for verdict in verdicts if verdict.whole or verdict.changed]
@@ -257,9 +256,7 @@ class Watch:
             return Judged(folder, verdicts)
         after = After.of(folder, self._wanted, elsewhere=self.everything)
         verdicts = [verdict for verdict in verdicts if verdict.whole or not after.leaves(verdict.found)]
-        will_be = yield from after.judged(bucket, folder)
-        if around:
-            will_be = [verdict for verdict in will_be if concerns(verdict.found, inside)]
+        will_be = yield from after.judged(bucket, folder, only)
         return Judged(folder, verdicts, list(after.broken(verdicts, will_be)), will_be)
 
     def _standing(self, folder: Candidate) -> Job[list[Verdict]]:

@@ -292,6 +292,8 @@ class _Run(Generic[R]):
         except StopIteration as stop:
             del self._open[id(running)]
             self._results.append(stop.value)
+            if isinstance(answer, S3Error):
+                answer.__traceback__ = None
             return
         except BaseException:
             del self._open[id(running)]
@@ -368,7 +370,8 @@ class _Run(Generic[R]):
         try:
             return wire.decode(operation, reply)
         except S3Error as error:
-            return error
+            # What it remembers of where it was raised would keep whoever is told of it, bodies and all.
+            return error.with_traceback(None)
 
     def _give_up_on_the_silent(self, now: float) -> None:
         for ticket in [t for t, flight in self._flying.items() if flight.deadline < now]:

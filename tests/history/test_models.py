@@ -227,6 +227,7 @@ def test_each_folder_is_given_with_all_its_files_or_named_as_too_large(keys: lis
     every = Layout("every", lambda folder: True, lambda folder: iter(()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models, "FILES_A_FOLDER", most)
+        patch.setattr(models, "KEYS_A_DROP", 1 + most // 2)
         finder = Finder(parse_scope("s3://bkt"), [every])
         found = [one for key in keys for one in finder.see(History(key, []), written="a" in key, left_out="b" in key)]
         found += finder.end()

@@ -36,6 +36,9 @@ SHARD = "a/b/c/m/model-00001-of-00002.safetensors"
         ("s3://bkt/a/b/c/m/x", False, ["a/b/c/m/", "a/b/c/", "a/b/"]),
         ("s3://bkt/a/b/c/m/x", True, ["a/b/c/", "a/b/", "a/"]),
         ("s3://bkt/a/b/c/m/x*", True, ["a/b/c/", "a/b/", "a/"]),
+        ("s3://bkt/a/b/c/m/x*", False, ["a/b/c/m/", "a/b/c/", "a/b/"]),
+        ("s3://bkt/a/b/c/m/*", False, ["a/b/c/", "a/b/", "a/"]),
+        ("s3://bkt/x*", False, [""]),
     ],
 )
 def test_the_folders_above_a_scope_are_few_and_the_innermost_first(address: str, cut: bool, folders: list[str]) -> None:
@@ -48,6 +51,16 @@ def test_a_model_that_a_key_is_of_is_found_and_one_beside_is_not(s3: MemoryS3) -
     assert (part.model.title, part.model.found.layout, part.files, part.of) == ("a/b/c/m/", "transformers", 1, 4)
     assert (part.complete, unknown) == (False, [])
     assert found(s3, "s3://bkt/a/b/c/m", [SHARD], cut=False) == ([], [])
+
+
+def test_what_only_lies_beside_is_not_read(s3: MemoryS3) -> None:
+    for number in range(3):
+        s3.put(f"a/b/c/m/other{number}.keras", b"?", time=T)
+    s3.sent.clear()
+    found(s3, f"s3://bkt/{SHARD}", [SHARD], cut=True)
+    assert {one.key for one in s3.sent if isinstance(one, op.GetObject)} == {
+        f"a/b/c/m/{path}" for path in (*hf_sharded(1, 2), "config.json")
+    }
 
 
 def test_a_folder_that_cannot_be_judged_is_named_with_the_reason(s3: MemoryS3, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The client on real servers, over networks that break: nothing lost, nothing done twice unseen, nothing hangs."""
 
+import gc
 import os
 import re
 import signal
@@ -237,6 +238,29 @@ def test_a_job_may_catch_its_error_and_the_others_go_on(bucket: str, s3: S3) -> 
 
     s3.call(op.PutObject(bucket, "k1", b""))
     assert sorted(s3.run(careful(f"k{n}") for n in range(3))) == ["NotFound", "NotFound", "there"]
+
+
+def test_a_request_that_failed_leaves_nothing_behind(bucket: str, s3: S3) -> None:
+    """A run of a million keys that are refused would otherwise keep every body that came with one."""
+
+    def job(number: int) -> op.Job[str]:
+        try:
+            yield [op.GetObject(bucket, f"no{number}"), op.GetObject(bucket, "no")]
+        except S3Error as error:
+            return error.code
+        return ""
+
+    def failed() -> list[str]:
+        return list(s3.run(job(number) for number in range(20)))
+
+    assert failed() == ["NoSuchKey"] * 20
+    gc.collect()
+    gc.disable()
+    try:
+        assert failed() == ["NoSuchKey"] * 20
+        assert [type(one).__name__ for one in gc.get_objects() if isinstance(one, S3Error)] == []
+    finally:
+        gc.enable()
 
 
 def test_all_of_a_list_end_before_its_first_error_is_raised(server: Server, bucket: str, s3: S3) -> None:
