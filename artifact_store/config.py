@@ -238,7 +238,7 @@ _Loader.add_implicit_resolver(
 def _config(path: Path) -> dict[str, Any]:
     """The mapping `config:` of a file."""
     try:
-        loaded = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        loaded = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - _Loader is a SafeLoader
         document = json.loads(json.dumps(loaded, default=str))
     except yaml.MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""

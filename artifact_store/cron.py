@@ -78,7 +78,7 @@ def parse(text: str) -> Cron:
 
 def year_of_fires(cron: Cron) -> list[datetime]:
     """Fires from a leap year's first day to the end of the year after it: every month end and weekday occurs."""
-    return cron.fires(datetime(2028, 1, 1), datetime(2029, 12, 31, 23, 59))  # noqa: DTZ001 - local to the schedule
+    return cron.fires(datetime(2028, 1, 1), datetime(2029, 12, 31, 23, 59))  # noqa: DTZ001 - in the schedule's own zone
 
 
 def longest_gap(cron: Cron) -> timedelta | None:

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from artifact_store.cli import options as opt
-from artifact_store.cli.output import emit, number, paint, printable, say, size, tell
+from artifact_store.cli.output import emit, its, number, paint, printable, say, size, tell
 from artifact_store.history.instant import parse_moment, show
 from artifact_store.history.scope import parse_scope
 from artifact_store.history.state import Flag
@@ -68,7 +68,7 @@ def ls(
     say(f"{number(keys, 'key')}, {size(count)} in {printable(str(scope))} at {show(instant)}")
     for flag, found_in in marked.items():
         if found_in:
-            told = MEANINGS[flag].format(its="its" if found_in == 1 else "their")
+            told = MEANINGS[flag].format(its=its(found_in))
             say(f"{MARKS[flag]} {number(found_in, 'key')} {told}", "yellow")
 
 

@@ -83,7 +83,7 @@ def _open_what_is_closed() -> None:
     """Python has None for a stream that the shell closed (>&-): what is written there goes nowhere, as was asked."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - a stream until the end
 
 
 def run(arguments: list[str]) -> int:
@@ -147,7 +147,7 @@ def _tell(error: ArtifactStoreError, arguments: list[str]) -> None:
 def _machine(error: OSError) -> str:
     """An error of this machine, and what to do where that is not plain."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) and not error.filename:
-        folder = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - only named
+        folder = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - named in a hint, not used
         return (
             f"{error.strerror}: in {folder}, which holds what is too large for memory (TMPDIR names another), or where "
             "the plan is written; make room there, or name another place"

@@ -260,7 +260,7 @@ def grouped(command: Callable[..., R]) -> Callable[..., R]:
 
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
-    run.__signature__ = Signature(flat)  # type: ignore[attr-defined]  # read by typer
+    run.__signature__ = Signature(flat)  # type: ignore[attr-defined]  # inspect's own name, which typer reads
     return run
 
 

@@ -34,6 +34,11 @@ def number(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def its(count: int) -> str:
+    """What belongs to so many."""
+    return "its" if count == 1 else "their"
+
+
 def duration(seconds: float) -> str:
     """Two units at most: "0.4 s", "45 s", "3 min", "2 h 10 min", "5 days"."""
     whole = int(seconds)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from artifact_store.cli.output import in_order, number, printable, say, size
+from artifact_store.cli.output import in_order, its, number, printable, say, size
 from artifact_store.history.instant import show
 from artifact_store.history.scope import Scope
-from artifact_store.restore.models import Wanted
 
 if TYPE_CHECKING:
     from artifact_store.cli.options import Target
@@ -31,7 +30,7 @@ def explain(plan: Plan) -> None:
 
     header, summary = plan.header, plan.summary
     counts = summary.counts
-    undeleted = _its(counts[Action.UNDELETE])
+    undeleted = its(counts[Action.UNDELETE])
     where = f" into {printable(str(header.destination))}" if str(header.destination) else ""
     say(f"{printable(str(scope(plan)))} to {show(header.instant)}{where}", "bold")
     lines = (
@@ -62,7 +61,7 @@ def explain(plan: Plan) -> None:
         names = ", ".join(printable(key) for key in summary.samples.get(flag, [])[:3])
         more = f" and {count - 3:,} more" if count > 3 else ""
         if flag.value in WARNINGS:
-            told = WARNINGS[flag.value].format(its=_its(count))
+            told = WARNINGS[flag.value].format(its=its(count))
             say(f"  warning: {number(count, 'key')} {told}: {names}{more}", "yellow")
         else:
             near = f"{number(count, 'key')} changed within a second of T; a T one second off differs"
@@ -88,11 +87,9 @@ def of_all(count: int, every: int) -> str:
     return "it" if every == 1 else "all of them" if count == every else f"{count:,} of them"
 
 
-def _its(count: int) -> str:
-    return "its" if count == 1 else "their"
-
-
 def _models(header: Header) -> None:
+    from artifact_store.restore.models import Wanted
+
     whole = sum(model.whole for model in header.models)
     if whole:
         say(f"  {'whole':<9}{number(whole, 'model'):>14}  brought back member by member, what lists them last")

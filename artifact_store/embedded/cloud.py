@@ -74,5 +74,5 @@ class EmbeddedAws:
         """Forget everything that was made."""
         from urllib.request import ProxyHandler, Request, build_opener
 
-        request = Request(f"{self.endpoint}/moto-api/reset", method="POST")  # noqa: S310 - loopback
+        request = Request(f"{self.endpoint}/moto-api/reset", method="POST")  # noqa: S310 - http to this process's own server
         build_opener(ProxyHandler({})).open(request, timeout=RESET_SECONDS).close()

@@ -57,7 +57,7 @@ class Monitor(mocks.MockMonitor, mocks.Mocks):
     def RegisterResourceOutputs(self, request: Any) -> Any:
         if "::pulumi:pulumi:Stack::" in request.urn:
             self.outputs = unwrapped(json_format.MessageToDict(request.outputs))
-        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]  # pulumi has no types here
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]  # pulumi's generated base has no types
 
 
 def run(project: Path, stack: str, aws: EmbeddedAws) -> tuple[Props, int]:
@@ -72,7 +72,7 @@ def run(project: Path, stack: str, aws: EmbeddedAws) -> tuple[Props, int]:
     logger.propagate = False
     pulumi.runtime.set_all_config(config, [])
     mocks.set_mocks(monitor, project=PROJECT, stack=stack, preview=False, logger=logger, monitor=monitor)
-    settings.set_root_resource(None)  # type: ignore[arg-type]  # run_in_stack makes the real one
+    settings.set_root_resource(None)  # type: ignore[arg-type]  # forgets the last one; run_in_stack makes the next
     main = program(project)
     try:
         loop.run_until_complete(run_in_stack(main))

@@ -68,7 +68,8 @@ def _client(endpoint: str, service: str, region: str) -> Any:
 def _new_client(endpoint: str, service: str, region: str) -> Any:
     import boto3
 
-    make: Any = boto3.client
+    # A session of its own: boto3's default one would keep these credentials for whoever else is in the process.
+    make: Any = boto3.Session().client
     return make(
         service,
         endpoint_url=endpoint,

@@ -36,7 +36,7 @@ def holders(header: Header, account: Sequence[str] = (), endpoint: Sequence[str]
         return
     layouts = {model.layout for model in models}
     placed = [model for model in models if not model.unjudged] or models
-    common = os.path.commonprefix([model.prefix for model in placed])  # noqa: RUF071 - cut at the last "/" below
+    common = os.path.commonprefix([model.prefix for model in placed])  # noqa: RUF071 - by characters; cut at a "/" below
     place = f"s3://{header.bucket}/{common[: common.rfind('/') + 1]}"
     yield (
         (

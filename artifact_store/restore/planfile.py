@@ -111,7 +111,7 @@ def write_plan(
         if not path.name or path.is_dir():
             raise UsageError(f"cannot write plan {str(path)!r}: that is a folder; name a file")
         # Beside the plan, since where temporary files go may be small, or memory.
-        body = tempfile.TemporaryFile(prefix=f".{path.name}.", dir=path.parent)  # noqa: SIM115 - closed right below
+        body = tempfile.TemporaryFile(prefix=f".{path.name}.", dir=path.parent)  # noqa: SIM115 - the `with` below closes it
     with body:
         for step in steps:
             line = _line(_step_json(step))

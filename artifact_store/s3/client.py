@@ -149,7 +149,7 @@ class Pace:
             return None
         unheard = not self.answered and error.code in ("Unreachable", "TimedOut")
         attempts = UNREACHABLE_ATTEMPTS if unheard else ATTEMPTS
-        pause = random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt))  # noqa: S311 - jitter
+        pause = random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt))  # noqa: S311 - jitter is no secret
         return None if attempt >= attempts or now + pause - began > RETRY_SECONDS else pause
 
 

@@ -136,7 +136,7 @@ class Settings:
         client = self._client
         client.meta.events.register("before-send.s3.HeadBucket", stop)
         try:
-            client.head_bucket(Bucket=bucket)  # type: ignore[attr-defined]  # made at run time
+            client.head_bucket(Bucket=bucket)  # type: ignore[attr-defined]  # botocore makes it at run time
         except botocore.exceptions.ParamValidationError as error:
             raise UsageError(f"{bucket!r} is no bucket name; look at its spelling") from error
         except botocore.exceptions.BotoCoreError as error:

@@ -148,9 +148,9 @@ class ProxyTransport:
         proxy = settings.proxy(settings.endpoint)
         scheme = settings.endpoint.partition(":")[0]
         self._http = URLLib3Session(
-            verify=settings.ca_bundle() or True,  # type: ignore[arg-type]  # the stub knows no path
+            verify=settings.ca_bundle() or True,  # type: ignore[arg-type]  # a path is taken too; the stub says bool
             proxies={scheme: proxy} if proxy else None,
-            timeout=(CONNECT_SECONDS, 60),  # type: ignore[arg-type]  # the stub knows no pair
+            timeout=(CONNECT_SECONDS, 60),  # type: ignore[arg-type]  # (connect, read) is taken too; the stub says one number
             max_pool_connections=connections,
         )
         self._threads = ThreadPoolExecutor(connections, "artifact-store-s3")

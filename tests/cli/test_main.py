@@ -40,6 +40,10 @@ def test_the_help_loads_nothing_heavy():
     loaded = {name.partition(".")[0] for name in done.stderr.split()}
     assert "artifact_store" in loaded
     assert loaded & HEAVY == set()
+    ours = [name for name in done.stderr.split() if name.startswith("artifact_store.")]
+    needed = {"__main__", "cli", "errors", "history"}
+    assert {name.split(".")[1] for name in ours} <= needed, "what only commands need is loaded by them"
+    assert "artifact_store.history.models" not in ours
 
 
 def test_a_mistyped_time_is_refused_before_anything_heavy_is_loaded():

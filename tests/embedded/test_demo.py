@@ -8,6 +8,7 @@ import re
 import signal
 import threading
 
+import boto3
 import pytest
 
 from artifact_store.embedded import classifier, demo, deploy
@@ -18,7 +19,10 @@ def without_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deploy, "command", lambda project: None)
 
 
-def test_the_demo_breaks_the_model_and_proves_that_it_is_back(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_breaks_the_model_and_proves_that_it_is_back(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     before = dict(os.environ)
     assert demo.main() == 0
     told = capfd.readouterr().out
@@ -34,6 +38,7 @@ def test_the_demo_breaks_the_model_and_proves_that_it_is_back(capfd: pytest.Capt
     assert told.strip().endswith("whole and to the byte, and nothing was lost.")
     assert len(told.splitlines()) < 55
     assert dict(os.environ) == before
+    assert boto3.DEFAULT_SESSION is None, "the embedded AWS's credentials must not stay in the process"
 
 
 def test_the_demo_fails_where_the_restore_did_not_happen(

@@ -111,14 +111,14 @@ def test_the_environment_hides_the_developers_own_and_comes_back(
     with deploy.environment(cloud.environment):
         assert "AWS_PROFILE" not in os.environ
         assert "PULUMI_ACCESS_TOKEN" not in os.environ
-        assert boto3.client("s3").meta.endpoint_url == cloud.endpoint
+        assert boto3.Session().client("s3").meta.endpoint_url == cloud.endpoint
     assert dict(os.environ) == before
 
 
 def test_requests_reach_the_embedded_aws_past_a_proxy(cloud: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://192.0.2.1:3128")
     with deploy.environment(cloud.environment):
-        assert boto3.client("s3").list_buckets()["Buckets"] == []
+        assert boto3.Session().client("s3").list_buckets()["Buckets"] == []
         cloud.reset()
 
 

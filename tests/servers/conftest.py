@@ -48,7 +48,7 @@ class Server:
     honours_conditions: bool
 
     def boto(self) -> S3Client:
-        return boto3.client(
+        return boto3.Session().client(
             "s3", endpoint_url=self.endpoint, config=Config(s3={"addressing_style": "path"}, max_pool_connections=32)
         )
 

@@ -2,11 +2,9 @@
 
 import json
 
-import boto3
 import numpy as np
 import pytest
 import time_machine
-from botocore.config import Config
 from safetensors.numpy import save
 
 from artifact_store.cli import main
@@ -414,7 +412,7 @@ def test_what_changed_inside_a_model_is_told_from_headers(run, story, address):
 
 def test_a_push_under_way_on_a_server_that_keeps_the_order_is_seen_and_the_model_before_it_comes_back(weed, capsys):
     """Takes 3 s: its clock cannot be moved, and three instants must differ."""
-    boto = boto3.client("s3", endpoint_url=weed.endpoint, config=Config(s3={"addressing_style": "path"}))
+    boto = weed.boto()
     bucket, times = new_bucket(weed), []
     order = [*SHARDS, INDEX, CONFIG]
     for step, part in ((1, order), (2, order[:2]), (2, order[2:4])):
