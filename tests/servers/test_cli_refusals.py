@@ -131,9 +131,10 @@ def test_an_endpoint_that_is_no_url(run, story, command):
 
 
 def test_no_credentials(run, story, command, monkeypatch):
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    code, error = run(*command(story.address, BEFORE, story.server.endpoint))
+    with monkeypatch.context() as environment:
+        environment.delenv("AWS_ACCESS_KEY_ID")
+        environment.delenv("AWS_SECRET_ACCESS_KEY")
+        code, error = run(*command(story.address, BEFORE, story.server.endpoint))
     assert code == 4
     assert error == (
         "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or sign in with "
