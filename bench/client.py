@@ -20,8 +20,11 @@ SMALL_PAGE = 25
 def listing(*, versions: int, rounds: int) -> Iterator[Row]:
     """Rows for pages per second, by the clock and by CPU time."""
     with stub(versions) as server:
-        ours = best(rounds, lambda: measured(list_ours, server.endpoint))
-        theirs = best(rounds, lambda: measured(list_boto3, server.endpoint))
+        ours, theirs = best(
+            rounds,
+            lambda: measured(list_ours, server.endpoint),
+            lambda: measured(list_boto3, server.endpoint),
+        )
         wrong = _unlisted(server, ours.result) or _unlisted(server, theirs.result)
     pages = -(-versions // PAGE)
     what = f"list {versions:,} versions"
@@ -38,8 +41,7 @@ def listing(*, versions: int, rounds: int) -> Iterator[Row]:
 
 def copies(*, count: int, rounds: int) -> Iterator[Row]:
     """One row: copies per CPU second."""
-    ours = best(rounds, lambda: _copying(count, 64))
-    theirs = best(rounds, lambda: _copying(count // 4, 0))
+    ours, theirs = best(rounds, lambda: _copying(count, 64), lambda: _copying(count // 4, 0))
     copied = ours.result, theirs.result
     mine, other = count / ours.cpu, count // 4 / theirs.cpu
     yield Row(

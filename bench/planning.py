@@ -57,8 +57,11 @@ def growth(*, small: int, large: int, rounds: int) -> Iterator[Row]:
 def whole_models(*, models: int, rounds: int) -> Iterator[Row]:
     """Rows for what it costs to judge every model of a bucket, all of whose files a restore would write."""
     with stub(0, models=models) as server:
-        with_ = best(rounds, lambda: measured(plan_ours, server.endpoint))
-        without = best(rounds, lambda: measured(plan_without_models, server.endpoint))
+        with_, without = best(
+            rounds,
+            lambda: measured(plan_ours, server.endpoint),
+            lambda: measured(plan_without_models, server.endpoint),
+        )
     keys = models * FILES_A_MODEL
     expected = {"copy": keys, "delete": 0, "keep": 0}
     found = [with_.result.actions, without.result.actions]
@@ -110,7 +113,7 @@ def requests(*, versions: int) -> Iterator[Row]:
 
 def _plan(versions: int, rounds: int) -> tuple[Cost[Planned], str]:
     with stub(versions) as server:
-        cost = best(rounds, lambda: measured(plan_ours, server.endpoint))
+        (cost,) = best(rounds, lambda: measured(plan_ours, server.endpoint))
         found, expected = cost.result.actions, server.expected
     return cost, "" if found == expected else f"the plan of {versions:,} versions has {found} instead of {expected}"
 

@@ -34,9 +34,11 @@ def measured(work: Callable[..., Work[R]], *arguments: Any) -> Cost[R]:
         return pool.submit(_cost, work, arguments).result()
 
 
-def best(rounds: int, run: Callable[[], Cost[R]]) -> Cost[R]:
-    """The quickest of some runs by the clock: other work on the machine only ever makes a run slower."""
-    return min((run() for _ in range(rounds)), key=lambda cost: cost.seconds)
+def best(rounds: int, *runs: Callable[[], Cost[Any]]) -> list[Cost[Any]]:
+    """The quickest of some rounds by the clock, of each of what is compared: other work on the machine only ever makes
+    a run slower. They take turns, so that a slow minute of the machine is a slow one for all."""
+    costs = [[run() for run in runs] for _ in range(rounds)]
+    return [min(of_one, key=lambda cost: cost.seconds) for of_one in zip(*costs, strict=True)]
 
 
 def _cost(work: Callable[..., Work[R]], arguments: tuple[Any, ...]) -> Cost[R]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -30,17 +32,27 @@ class Finding:
 
     problem: one line without the file's name, "" where the file is what it says it is. format: what it was read as, ""
     where nothing is known of its name. tensors: by name, where the header tells. facts: numbers of the header that a
-    set compares ("split.no"). digest: hexadecimal SHA-256 of the header (names, types, shapes), "" where the format
-    has none. proved: how far the check reaches: False where it only looked at the first bytes, or where the header is
-    larger or newer than what it reads.
+    set compares ("split.no"). proved: how far the check reaches: False where it only looked at the first bytes, or
+    where the header is larger or newer than what it reads.
     """
 
     format: str = ""
     problem: str = ""
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     facts: Mapping[str, int] = field(default_factory=dict)
-    digest: str = ""
     proved: bool = True
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of the tensors' names, types and shapes, whatever their order in the file; "" where the
+        header tells of none."""
+        if not self.tensors:
+            return ""
+        sha = hashlib.sha256()
+        for name in sorted(self.tensors):
+            tensor = self.tensors[name]
+            sha.update(json.dumps([name, tensor.dtype, tensor.shape], separators=(",", ":")).encode() + b"\n")
+        return sha.hexdigest()
 
 
 Check: TypeAlias = Generator[Range, bytes, Finding]

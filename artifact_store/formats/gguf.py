@@ -11,7 +11,6 @@ from typing import Literal
 
 from artifact_store.formats.finding import Check, Finding, Tensor
 from artifact_store.formats.source import HEAD, Fault, Reading, Source, Unread
-from artifact_store.formats.tensors import digest
 
 NAME = "gguf"
 MAGIC = b"GGUF"
@@ -267,7 +266,7 @@ def _tensors(cursor: _Cursor, count: int, alignment: int, facts: dict[str, int])
         raise Fault(
             f"has {size:,} bytes where its header accounts for {accounted:,}, {accounted - size:,} too few: it was cut"
         )
-    return Finding(NAME, tensors=tensors, facts=facts, digest=digest(tensors))
+    return Finding(NAME, tensors=tensors, facts=facts)
 
 
 def _tensor(name: str, kind: int, shape: tuple[int, ...]) -> Tensor:

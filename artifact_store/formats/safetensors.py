@@ -10,7 +10,6 @@ from typing import Any
 
 from artifact_store.formats.finding import Check, Finding, Tensor
 from artifact_store.formats.source import HEAD, Fault, Source, Unread
-from artifact_store.formats.tensors import digest
 
 NAME = "safetensors"
 
@@ -68,7 +67,7 @@ def check(source: Source) -> Check:
         off = abs(whole - source.size)
         how = f"{off:,} too few: it was cut" if source.size < whole else f"{off:,} too many: it is not one file"
         raise Fault(f"has {source.size:,} bytes where its header accounts for {whole:,}, {how}")
-    return Finding(NAME, tensors=tensors, facts={"total_size": end}, digest=digest(tensors))
+    return Finding(NAME, tensors=tensors, facts={"total_size": end})
 
 
 def _read(header: bytes) -> tuple[dict[str, Tensor], int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -32,12 +30,3 @@ def tensor_diff(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> Te
         reshaped={name: (old, new) for name, (old, new) in both.items() if old.shape != new.shape},
         retyped={name: (old, new) for name, (old, new) in both.items() if old.dtype != new.dtype},
     )
-
-
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """Hexadecimal SHA-256 of names, types and shapes, whatever their order in the file."""
-    sha = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        sha.update(json.dumps([name, tensor.dtype, tensor.shape], separators=(",", ":")).encode() + b"\n")
-    return sha.hexdigest()

@@ -178,8 +178,7 @@ class _Listing:
     def _next_job(self) -> Job[None] | None:
         """The nearest first: a range that turns out long is cut before those behind it are read."""
         ahead = under_way = 0
-        reading = READ_TWICE * self._read_in * self._page / max(1, self._entries)
-        enough = min(ENOUGH, 2 * self._wait / reading) if reading else ENOUGH
+        enough = self._enough()
         blind: _Range | None = None
         for one in self._ranges:
             if not (one.busy or one.done) and self._may_start(one):
@@ -199,6 +198,11 @@ class _Listing:
             return None
         blind.cutting, blind.next_split = True, blind.read * 2
         return self._cut_at_guesses(blind, blind.last_page)
+
+    def _enough(self) -> float:
+        """Ranges to be read at once: so many that there is always something to do, and not more."""
+        reading = READ_TWICE * self._read_in * self._page / max(1, self._entries)
+        return min(ENOUGH, 2 * self._wait / reading) if reading else ENOUGH
 
     def _may_start(self, one: _Range) -> bool:
         """Whether it is known where the range starts; it may turn out to be empty without being asked for."""
@@ -258,7 +262,7 @@ class _Listing:
             last = entries[-1] if page.interleaved else max(entries, key=lambda e: (e.key, -e.last_modified))
             one.last = last.key, last.version_id
             one.first = one.first or entries[0].key
-            one.last_page = replace(page, entries=entries)
+            one.last_page = page if entries is page.entries else replace(page, entries=entries)
             one.pages.append(one.last_page)
             one.held += len(entries)
 
@@ -296,7 +300,8 @@ class _Listing:
         if not points or one.last_page is None:
             return [], 0, 1
         left, at_least = pages_left(one.last_page, points, one.first, one.read)
-        pieces = min(SPLIT_POINTS, len(points), int(left / PAGES_A_PIECE))
+        # Of a short rest the pieces may be smaller: waiting for one page after another takes longer.
+        pieces = min(SPLIT_POINTS, len(points), int(max(left / PAGES_A_PIECE, min(left, self._enough()))))
         return points, pieces, 1 if at_least or not pieces else 2 * -(-int(left) // pieces)
 
     def _cut_at_guesses(self, one: _Range, last_page: VersionPage) -> Job[None]:

@@ -91,15 +91,17 @@ class Pins(Finder):
     judged. then: those versions, in key order."""
 
     def __init__(self, scope: Scope, instant: float) -> None:
-        super().__init__(scope)
+        super().__init__(scope, known=instant)
         self._instant = instant
         self.then: list[Entry] = []
 
-    def see(self, history: History, *, written: bool = False, left_out: bool = False) -> Sequence[Candidate]:
+    def see(
+        self, history: History, *, then: Entry | None = None, written: bool = False, left_out: bool = False
+    ) -> Sequence[Candidate]:
         then = standing(history, self._instant)
         if then is not None:
             self.then.append(then)
-        return super().see(history, written=written, left_out=left_out)
+        return super().see(history, then=then, written=written, left_out=left_out)
 
 
 def make_lock(s3: Server, scope: Scope, instant: float, then: Iterable[Entry] | None = None) -> Lock:

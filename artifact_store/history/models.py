@@ -124,13 +124,16 @@ class Verdict:
 @dataclass(slots=True)
 class Candidate:
     """A folder that may hold a model. histories: path relative to the prefix -> everything that happened to it.
-    written: paths that a restore would write. left_out: paths it would write, were they not left out."""
+    written: paths that a restore would write. left_out: paths it would write, were they not left out. known: an instant
+    at which it is known already what stood, and `then` what did, path -> version."""
 
     prefix: str
     layouts: tuple[Layout, ...]
     histories: dict[str, History]
     written: set[str] = field(default_factory=set)
     left_out: set[str] = field(default_factory=set)
+    known: float | None = None
+    then: dict[str, Entry] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -148,37 +151,51 @@ class Finder:
     """Takes the keys of a scope in their order; gives each folder that may hold a model once all of it was seen.
 
     Folders that the scope cuts through, above it or beside a raw prefix, are left out: they are seen in part only.
-    unjudged: (prefix, names of layouts) of the folders that look like a model and hold more than FILES_A_FOLDER files.
+    known: the instant at which each key's `then` stood, for whoever tells that. unjudged: (prefix, names of layouts) of
+    the folders that look like a model and hold more than FILES_A_FOLDER files.
     """
 
-    def __init__(self, scope: Scope, layouts: Sequence[Layout] | None = None) -> None:
-        self._root, self._layouts = scope.root, LAYOUTS if layouts is None else layouts
+    def __init__(self, scope: Scope, layouts: Sequence[Layout] | None = None, *, known: float | None = None) -> None:
+        self._root, self._layouts, self._known = scope.root, LAYOUTS if layouts is None else layouts, known
         self._within = scope.prefix if scope.raw else scope.root
         self._open = [_Open(self._root, 0)]
-        self._kept: list[tuple[History, bool, bool]] = []
+        self._kept: list[tuple[History, Entry | None, bool, bool]] = []
         """The last keys, with what a restore does to them: all of each open folder that is not too large."""
-        self._dropped = 0
-        """How many keys came before those."""
+        self._seen = self._dropped = 0
+        """How many keys came, and how many of them before those."""
         self.unjudged: list[tuple[str, tuple[str, ...]]] = []
 
-    def see(self, history: History, *, written: bool = False, left_out: bool = False) -> Sequence[Candidate]:
-        """The next key; gives the folders that ended before it. written, left_out: what a restore does to it."""
-        key, folder, seen = history.key, self._open[-1], self._dropped + len(self._kept)
-        ended: list[Candidate] = []
-        if key.endswith("/") or not key.startswith(self._root):
-            return ended
-        while not key.startswith(folder.prefix):
-            ended += self._close()
+    def see(
+        self, history: History, *, then: Entry | None = None, written: bool = False, left_out: bool = False
+    ) -> Sequence[Candidate]:
+        """The next key; gives the folders that ended before it. then: what stood at the instant. written, left_out:
+        what a restore does to it."""
+        key, folder = history.key, self._open[-1]
+        ended: Sequence[Candidate] = ()
+        start = len(folder.prefix)
+        if not key.startswith(folder.prefix) or key.find("/", start) >= 0 or len(key) == start:
+            if key.endswith("/") or not key.startswith(self._root):
+                return ended
+            ended = self._move(key)
             folder = self._open[-1]
+            start = len(folder.prefix)
+        if may_tell(name := key[start:]):
+            _keep(folder.names, name)
+        if self._seen % KEYS_A_DROP == 0:
+            self._drop(self._seen)
+        self._seen += 1
+        self._kept.append((history, then, written, left_out))
+        return ended
+
+    def _move(self, key: str) -> Sequence[Candidate]:
+        """Out of the folders in which the key is not, and into its own."""
+        ended: list[Candidate] = []
+        while not key.startswith((folder := self._open[-1]).prefix):
+            ended += self._close()
         while (slash := key.find("/", len(folder.prefix))) >= 0:
             _keep(folder.folders, key[len(folder.prefix) : slash])
-            folder = _Open(key[: slash + 1], seen)
+            folder = _Open(key[: slash + 1], self._seen)
             self._open.append(folder)
-        if may_tell(name := key[len(folder.prefix) :]):
-            _keep(folder.names, name)
-        if seen % KEYS_A_DROP == 0:
-            self._drop(seen)
-        self._kept.append((history, written, left_out))
         return ended
 
     def _drop(self, seen: int) -> None:
@@ -204,17 +221,20 @@ class Finder:
         layouts = tuple(layout for layout in self._layouts if layout.marks(seen))
         if not layouts:
             return ()
-        if self._dropped + len(self._kept) - folder.start > FILES_A_FOLDER:
+        if self._seen - folder.start > FILES_A_FOLDER:
             self.unjudged.append((folder.prefix, tuple(layout.name for layout in layouts)))
             return ()
-        found = Candidate(folder.prefix, layouts, {})
-        for history, written, left_out in self._kept[folder.start - self._dropped :]:
-            path = history.key[len(folder.prefix) :]
-            found.histories[path] = history
-            if written:
-                found.written.add(path)
-            if left_out:
-                found.left_out.add(path)
+        kept, start = self._kept[folder.start - self._dropped :], len(folder.prefix)
+        found = Candidate(
+            folder.prefix,
+            layouts,
+            histories={history.key[start:]: history for history, *_ in kept},
+            written={history.key[start:] for history, _, written, _ in kept if written},
+            left_out={history.key[start:] for history, _, _, left_out in kept if left_out},
+        )
+        if self._known is not None:
+            found.known = self._known
+            found.then = {history.key[start:]: then for history, then, *_ in kept if then is not None}
         return (found,)
 
 
@@ -322,6 +342,8 @@ class _Look:
     def __init__(self, bucket: str, candidate: Candidate, settled: bool, now: float = float("inf")) -> None:
         self.bucket, self.candidate, self.settled, self.now = bucket, candidate, settled, now
         self._then: dict[float, dict[str, Entry]] = {}
+        if candidate.known is not None:
+            self._then[candidate.known] = candidate.then
         self._sets: dict[float, list[ModelSet]] = {}
         self._newest: dict[Identity, ModelSet] | None = None
         self._saves: dict[tuple[frozenset[str], frozenset[str]], list[Save]] = {}
@@ -407,7 +429,7 @@ class _Look:
     def _is_busy(self, instant: float) -> bool:
         """Whether files that were not there yet were written so soon after others that they may be of one save."""
         then, second = self.then(instant), int(instant // 1)
-        if not then:
+        if not then or len(then) == len(self.candidate.histories):
             return False
         absent = [h for path, h in self.candidate.histories.items() if path not in then and h.entries]
         first = (int(min(entry.last_modified for entry in history.entries)) for history in absent)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from time import perf_counter
 from typing import Any
 from urllib.parse import quote
@@ -41,6 +42,7 @@ LATE_ERRORS = (
     op.DeleteObjects,
 )
 """They may answer 200 and report an error in the body (API reference)."""
+_PATH = re.compile(r"[A-Za-z0-9_.~/-]*")
 _ERROR_ROOT = re.compile(rb"\s*(?:<\?xml[^>]*\?>)?\s*<Error[\s>]")
 
 
@@ -455,7 +457,12 @@ def _object(
 
 
 def _query(parameters: Mapping[str, str]) -> str:
-    return "&".join(f"{k}={quote(v, safe='')}" for k, v in sorted(parameters.items()))
+    return "&".join(f"{k}={_quoted(v)}" for k, v in sorted(parameters.items()))
+
+
+def _quoted(value: str) -> str:
+    """As `quote` does with nothing safe, and much quicker on common keys: a listing of small pages feels it."""
+    return value.replace("/", "%2F") if _PATH.fullmatch(value) else quote(value, safe="")
 
 
 def _version(version_id: str, query: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -475,7 +482,13 @@ def _metadata(metadata: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _date(headers: Mapping[str, str]) -> float:
+    return _seconds(headers.get("date", ""))
+
+
+@lru_cache(maxsize=8)
+def _seconds(date: str) -> float:
+    """Since the epoch, 0.0 where it is no date. Answers come many in a second."""
     try:
-        return parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError):
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError:
         return 0.0

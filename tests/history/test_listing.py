@@ -139,6 +139,17 @@ def test_a_thousand_pages_take_a_twentieth_of_the_time_of_one_after_the_other(
     assert s3.requests <= s3.pages * 2.5
 
 
+def test_the_few_pages_of_a_small_bucket_are_not_waited_for_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """10 pages of 20 models: the first page, where to cut, the pieces, and what lies behind each."""
+    s3 = Ticking([f"m/f-{i // 100:02}/{i % 100:05}" for i in range(2000)], versions=5, page=1000)
+    monkeypatch.setattr(listing, "monotonic", lambda: s3.ticks * 0.1)
+    assert sum(1 for _ in list_histories(s3, BUCKET)) == 2000
+    assert s3.ticks <= 5
+    assert s3.requests <= s3.pages * 2.5
+
+
 def test_a_server_that_answers_at_once_is_sent_hardly_more_requests_than_there_are_pages(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
