@@ -223,13 +223,17 @@ def test_only_folders_that_lie_wholly_in_the_scope_are_looked_at(address: str, p
 
 @given(st.lists(st.text("ab/", min_size=1, max_size=8), min_size=1, max_size=60, unique=True), st.integers(1, 8))
 def test_each_folder_is_given_with_all_its_files_or_named_as_too_large(keys: list[str], most: int) -> None:
-    keys = sorted(key for key in keys if not key.endswith("/"))
+    """Folder markers are no files."""
+    histories = [History(key, [op.Entry(key, "v", float(len(key)), True)]) for key in sorted(keys)]
+    stood = {history.key: history.entries[0] if "/" in history.key else None for history in histories}
+    keys = [history.key for history in histories if not history.key.endswith("/")]
     every = Layout("every", lambda folder: True, lambda folder: iter(()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models, "FILES_A_FOLDER", most)
         patch.setattr(models, "KEYS_A_DROP", 1 + most // 2)
-        finder = Finder(parse_scope("s3://bkt"), [every])
-        found = [one for key in keys for one in finder.see(History(key, []), written="a" in key, left_out="b" in key)]
+        finder, found = Finder(parse_scope("s3://bkt"), [every], known=7.0), []
+        for one in histories:
+            found += finder.see(one, then=stood[one.key], written="a" in one.key, left_out="b" in one.key)
         found += finder.end()
     folders = {"", *(key[: at + 1] for key in keys for at, c in enumerate(key) if c == "/")}
     below = {folder: [key for key in keys if key.startswith(folder)] for folder in folders}
@@ -240,3 +244,5 @@ def test_each_folder_is_given_with_all_its_files_or_named_as_too_large(keys: lis
     for one in found:
         assert one.written == {path for path in one.histories if "a" in one.prefix + path}
         assert one.left_out == {path for path in one.histories if "b" in one.prefix + path}
+        assert one.known == 7.0
+        assert one.then == {path: was for path in one.histories if (was := stood[one.prefix + path]) is not None}
