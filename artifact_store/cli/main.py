@@ -83,7 +83,8 @@ def _open_what_is_closed() -> None:
     """Python has None for a stream that the shell closed (>&-): what is written there goes nowhere, as was asked."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - a stream until the end
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123, SIM115 - stays open as long as the process
+            setattr(sys, name, stream)
 
 
 def run(arguments: list[str]) -> int:

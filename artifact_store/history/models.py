@@ -171,31 +171,22 @@ class Finder:
         """The next key; gives the folders that ended before it. then: what stood at the instant. written, left_out:
         what a restore does to it."""
         key, folder = history.key, self._open[-1]
-        ended: Sequence[Candidate] = ()
-        start = len(folder.prefix)
-        if not key.startswith(folder.prefix) or key.find("/", start) >= 0 or len(key) == start:
-            if key.endswith("/") or not key.startswith(self._root):
-                return ended
-            ended = self._move(key)
+        ended: list[Candidate] = []
+        if key.endswith("/") or not key.startswith(self._root):
+            return ended
+        while not key.startswith(folder.prefix):
+            ended += self._close()
             folder = self._open[-1]
-            start = len(folder.prefix)
-        if may_tell(name := key[start:]):
+        while (slash := key.find("/", len(folder.prefix))) >= 0:
+            _keep(folder.folders, key[len(folder.prefix) : slash])
+            folder = _Open(key[: slash + 1], self._seen)
+            self._open.append(folder)
+        if may_tell(name := key[len(folder.prefix) :]):
             _keep(folder.names, name)
         if self._seen % KEYS_A_DROP == 0:
             self._drop(self._seen)
         self._seen += 1
         self._kept.append((history, then, written, left_out))
-        return ended
-
-    def _move(self, key: str) -> Sequence[Candidate]:
-        """Out of the folders in which the key is not, and into its own."""
-        ended: list[Candidate] = []
-        while not key.startswith((folder := self._open[-1]).prefix):
-            ended += self._close()
-        while (slash := key.find("/", len(folder.prefix))) >= 0:
-            _keep(folder.folders, key[len(folder.prefix) : slash])
-            folder = _Open(key[: slash + 1], self._seen)
-            self._open.append(folder)
         return ended
 
     def _drop(self, seen: int) -> None:

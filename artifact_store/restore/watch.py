@@ -129,21 +129,20 @@ class Watch:
 
     def passed(self, keys: Iterable[tuple[History, KeyState, bool]]) -> Iterator[KeyState]:
         """The states of the keys that are selected, in their order."""
-        # Elsewhere states are not of one instant.
-        finder = Finder(self.scope, known=self.instant if self.lock is None and not self.chosen.keys else None)
+        # Keys that are taken from another instant are not what stood at this one.
+        finder = Finder(self.scope, known=None if self.chosen.keys else self.instant)
         waiting: list[Candidate] = []
         touched = cut = False
         for history, state, selected in keys:
             writes = self._writes(state)
             past = self.lock.past(history) if self.lock is not None else history
             kept = not selected or (self.keep_new and state.then is None)
-            if ended := finder.see(past, then=state.then, written=writes and not kept, left_out=writes and kept):
-                waiting += ended
-                if len(waiting) >= FOLDERS_AT_ONCE:
-                    self._judge(waiting)
-                    waiting = []
+            waiting += finder.see(past, then=state.then, written=writes and not kept, left_out=writes and kept)
             if writes and selected:
                 touched, cut = True, cut or not finder.sees_whole(history.key)
+            if len(waiting) >= FOLDERS_AT_ONCE:
+                self._judge(waiting)
+                waiting = []
             if selected:
                 yield state
         waiting += finder.end()

@@ -8,16 +8,35 @@ from hypothesis import strategies as st
 
 from artifact_store.history.listing import History
 from artifact_store.history.models import Candidate, Verdict, identity
+from artifact_store.history.scope import parse_scope
 from artifact_store.history.sets import ModelSet
+from artifact_store.history.state import at, standing
 from artifact_store.history.verdict import Condition
 from artifact_store.restore.models import enclosing
-from artifact_store.restore.watch import Kept, nearest
+from artifact_store.restore.watch import Chosen, Kept, Watch, nearest
+from artifact_store.s3.operations import Entry
+from tests.restore.memory import MemoryS3
 
 FOLDERS = st.lists(st.sampled_from(["a/", "b/", "/", "ab/"]), max_size=4).map("".join)
 
 
 def folder(prefix: str, files: int = 1) -> Candidate:
     return Candidate(prefix, (), {f"{n}": History(f"{prefix}{n}", []) for n in range(files)})
+
+
+@pytest.mark.parametrize("chosen", [{}, {"m/model.safetensors": 1.0}])
+def test_what_a_folder_is_said_to_have_held_stood_in_it_then(
+    chosen: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where keys are taken from another instant: the model is asked what it was at both."""
+    judged: list[Candidate] = []
+    monkeypatch.setattr(Watch, "_judge", lambda _, folders: judged.extend(folders))
+    history = History("m/model.safetensors", [Entry("m/model.safetensors", f"v{t}", t, t == 3) for t in (3, 2, 1)])
+    watch = Watch(MemoryS3(), parse_scope("s3://bkt"), 2.0, Chosen(keys=chosen))
+    list(watch.passed([(history, at(history, chosen.get(history.key, 2.0)), True)]))
+    assert [(one.prefix, one.written) for one in judged] == [("m/", {"model.safetensors"})]
+    told = {} if judged[0].known is None else judged[0].then
+    assert (judged[0].known, told) == ((None, {}) if chosen else (2.0, {"model.safetensors": standing(history, 2.0)}))
 
 
 @given(st.sets(FOLDERS))

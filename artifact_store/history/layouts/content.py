@@ -80,7 +80,7 @@ def read_yaml(folder: Folder, path: str) -> Reading[dict[str, Any]]:
 
     try:
         # Builds strings, lists and dicts alone: no tags, no merge keys that multiply, no numbers of a million digits.
-        value = yaml.load(content, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 - no tags
+        value = yaml.load(content, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 - see above
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Fault(f"{shown(path)} is no YAML: {reason(error)}") from error
     if not isinstance(value, dict):
