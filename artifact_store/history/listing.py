@@ -41,17 +41,19 @@ class History:
         return self.entries if self.interleaved else by_time(self.entries)
 
 
-SPLIT_POINTS = 32
+SPLIT_POINTS = 64
 """Most pieces a range is cut into at once."""
 PAGES_A_PIECE = 3
 """What a piece should hold at least: it costs a request of its own, and one more for what lies behind it."""
 BLIND_AFTER_PAGES = 4
 """Without folders a range is cut by guessing, which costs requests for nothing: only when it has proved long."""
+BLINDLY = 2
+"""And only when so many times fewer ranges are being read than are enough."""
 ENTRIES_AHEAD = 32_000
 """Entries held or asked for before they are wanted, about 11 MB: reading the XML of so many takes longer than waiting
 for the answers."""
-ENOUGH = 24
-"""Ranges being read at once, with which nothing is cut, where waiting is long."""
+ENOUGH = 64
+"""Ranges being read at once, with which nothing is cut, where waiting is long: as many as requests may be in flight."""
 READ_TWICE = 2
 """What is done with an entry takes at least as long as reading its XML did: a server that answers as fast as that is
 not asked for more at once."""
@@ -93,10 +95,10 @@ class _Range:
     """A stretch of the key space: keys below `prefix`, after the markers, up to `until` (None: to the prefix's end).
 
     before: the range to the left, from whose end this one starts where it has no markers of its own (`after_before`).
-    skip: the key of those markers, listed to its end before. hints: prefixes known to lie in it. pages: read and not
-    yet given out, with `held` entries. first: the first key read. last, last_page: key and version id of the last
-    entry read, and its page. blind: no folders divide what is left. beyond: the first key seen at or after `until`,
-    once done.
+    skip: the key of those markers, listed to its end before. hints: prefixes known to lie in it. told: the folder whose
+    folders in this range are all among the hints, as are those of the folders around it. pages: read and not yet given
+    out, with `held` entries. first: the first key read. last, last_page: key and version id of the last entry read, and
+    its page. blind: no folders divide what is left. beyond: the first key seen at or after `until`, once done.
     """
 
     prefix: str
@@ -108,6 +110,7 @@ class _Range:
     skip: str | None = None
     size: int = 1000
     hints: list[str] = field(default_factory=list)
+    told: str | None = None
     pages: deque[VersionPage] = field(default_factory=deque)
     read: int = 0
     next_split: int = 1
@@ -176,28 +179,26 @@ class _Listing:
             yield self._next_job()
 
     def _next_job(self) -> Job[None] | None:
-        """The nearest first: a range that turns out long is cut before those behind it are read."""
+        """What can be read, the nearest of it; only where there is nothing, a cut of what is being read."""
         ahead = under_way = 0
-        enough = self._enough()
-        blind: _Range | None = None
+        cut: _Range | None = None
         for one in self._ranges:
-            if not (one.busy or one.done) and self._may_start(one):
-                one.busy = True
-                return self._page_job(one)
-            under_way += one.busy
-            if under_way < enough and not (one.done or one.cutting) and one.last and one.read >= one.next_split:
-                if not one.blind:
-                    one.cutting, one.next_split = True, one.read * 2
-                    return self._cut_at_folders(one, *one.last)
-                blind = blind or one
+            if not one.done:
+                if not one.busy and self._may_start(one):
+                    one.busy = True
+                    return self._page_job(one)
+                under_way += one.busy
+                ready = one.read >= one.next_split and one.last and not one.cutting
+                if ready and (cut is None or cut.blind > one.blind):
+                    cut = one
             # What is held behind a range must not keep it from being read: it is needed first.
             ahead += one.held + (self._page if one.busy else 0)
             if ahead >= ENTRIES_AHEAD:
                 break
-        if blind is None or blind.last_page is None:
+        if cut is None or under_way * (BLINDLY if cut.blind else 1) >= self._enough():
             return None
-        blind.cutting, blind.next_split = True, blind.read * 2
-        return self._cut_at_guesses(blind, blind.last_page)
+        cut.cutting, cut.next_split = True, cut.read * 2
+        return self._cut_at_guesses(cut) if cut.blind else self._cut_at_folders(cut)
 
     def _enough(self) -> float:
         """Ranges to be read at once: so many that there is always something to do, and not more."""
@@ -273,40 +274,58 @@ class _Listing:
             return ListObjects(self._bucket, prefix, delimiter, key, size)
         return ListVersions(self._bucket, prefix, delimiter, key, version_id, size)
 
-    def _cut_at_folders(self, one: _Range, key: str, version_id: str) -> Job[None]:
+    def _cut_at_folders(self, one: _Range) -> Job[None]:
         """Cut the rest of a range at folders known to lie in it, or at later siblings of the folders on the way to
-        where it has come, which key and version_id are: of the highest ones first, since they hold most."""
-        levels = [one.prefix] + [key[: i + 1] for i, c in enumerate(key) if c == "/" and i >= len(one.prefix)]
-        hints, points, pieces, each = one.hints, *self._pieces(one, one.hints)
-        while levels and pieces < 2:
-            asks = [self._ask(level, "/", key, version_id) for level in levels[:2]]
-            del levels[:2]
-            answers: list[VersionPage] = yield asks
-            hints = sorted({*hints, *(prefix for answer in answers for prefix in answer.common_prefixes)})
-            points, pieces, each = self._pieces(one, hints)
+        where it has come: of the highest ones first, since they hold most."""
+        levels = [] if one.last is None else self._levels(one, one.last[0])
+        after, more = one.last or ("", ""), False
+        points, pieces, each = self._pieces(one)
+        while levels and (pieces < 2 or (more and len(points) < SPLIT_POINTS)):
+            asked = levels[:2]
+            answers: list[VersionPage] = yield [self._ask(level, "/", *after) for level in asked]
+            hints = {*one.hints, *(prefix for answer in answers for prefix in answer.common_prefixes)}
+            grown, one.hints = len(hints) > len(one.hints), sorted(hints)
+            for level, answer in zip(asked, answers, strict=True):
+                if more := answer.is_truncated:
+                    # Where files lie too, all of them would be listed on the way.
+                    levels = [level] if grown and not answer.entries else []
+                    after = answer.next_key_marker, answer.next_version_id_marker
+                    break
+                one.told = levels.pop(0)
+            points, pieces, each = self._pieces(one)
         one.cutting = False
         if points and pieces:
             step = -(-len(points) // pieces)
-            self._cut(one, points[::step], hints, probe=step == 1, cut_after=each)
+            self._cut(one, points[::step], probe=step == 1, cut_after=each, rest_after=1 if more else each)
             if pieces > 1:
                 one.next_split = one.read + each
         elif not points:
             one.blind, one.next_split = True, max(one.next_split, BLIND_AFTER_PAGES)
 
-    def _pieces(self, one: _Range, hints: Iterable[str]) -> tuple[list[str], int, int]:
+    @staticmethod
+    def _levels(one: _Range, key: str) -> list[str]:
+        """The folders on the way to a key that may hold others which are not known, the highest first."""
+        levels = [one.prefix] + [key[: i + 1] for i, c in enumerate(key) if c == "/" and i >= len(one.prefix)]
+        if one.last_page is not None and is_flat(levels[-1], one.last_page):
+            del levels[-1]
+        return [level for level in levels if one.told is None or not one.told.startswith(level)]
+
+    def _pieces(self, one: _Range) -> tuple[list[str], int, int]:
         """(the hints that can be used, how many pieces what they hold is worth, after how many pages a piece that is
         still not read to its end is longer than was thought)."""
-        points = self._usable(one, hints)
+        points = self._usable(one, one.hints)
         if not points or one.last_page is None:
             return [], 0, 1
         left, at_least = pages_left(one.last_page, points, one.first, one.read)
-        # Of a short rest the pieces may be smaller: waiting for one page after another takes longer.
-        pieces = min(SPLIT_POINTS, len(points), int(max(left / PAGES_A_PIECE, min(left, self._enough()))))
+        # For what would wait idly the pieces may be smaller: one page after another takes longer.
+        idle = self._enough() - 2 * sum(other.busy for other in self._ranges)
+        pieces = min(SPLIT_POINTS, len(points), int(max(left / PAGES_A_PIECE, min(left, idle))))
         return points, pieces, 1 if at_least or not pieces else 2 * -(-int(left) // pieces)
 
-    def _cut_at_guesses(self, one: _Range, last_page: VersionPage) -> Job[None]:
+    def _cut_at_guesses(self, one: _Range) -> Job[None]:
         """Cut the rest of a range that no folders divide at beginnings that some of its keys have."""
-        likely = self._usable(one, guesses(one.first, last_page, one.prefix))
+        page = one.last_page
+        likely = [] if page is None else self._usable(one, guesses(one.first, page, one.prefix))
         found: list[VersionPage] = []
         if likely:
             found = yield [self._ask(guess, size=1) for guess in likely]
@@ -314,7 +333,8 @@ class _Listing:
         points = self._usable(one, there)
         one.cutting = False
         if points:
-            self._cut(one, points, there, probe=True)
+            one.hints = there
+            self._cut(one, points, probe=True)
             one.next_split = one.read + 1
 
     def _usable(self, one: _Range, hints: Iterable[str]) -> list[str]:
@@ -331,20 +351,22 @@ class _Listing:
             and (one.until is None or (_less(hint, one.until) and not one.until.startswith(hint)))
         )
 
-    def _cut(self, one: _Range, points: list[str], hints: list[str], *, probe: bool, cut_after: int = 1) -> None:
+    def _cut(self, one: _Range, points: list[str], *, probe: bool, cut_after: int = 1, rest_after: int = 1) -> None:
         """`one` goes on to the first point; each point is listed by its prefix, and so is what lies between two.
 
-        hints: what is known to lie in the range, points among it. probe: there is likely nothing between two points, so
-        no more than one entry is asked for at first. cut_after: pages of a piece, after which it may be cut itself.
+        points: of the range's hints. probe: there is likely nothing between two points, so no more than one entry is
+        asked for at first. cut_after: pages of a piece, after which it may be cut itself.
         """
         at = self._ranges.index(one)
         pieces: list[_Range] = []
-        left, old_until = one, one.until
+        left, old_until, hints = one, one.until, one.hints
         one.until = points[0]
         for index, point in enumerate(points):
-            until = points[index + 1] if index + 1 < len(points) else old_until
+            last = index + 1 == len(points)
+            until = old_until if last else points[index + 1]
             inside = _Range(point, before=left, next_split=cut_after)
-            between = _Range(one.prefix, until=until, before=inside, after_before=True, next_split=cut_after)
+            between = _Range(one.prefix, until=until, before=inside, after_before=True, told=one.told)
+            between.next_split = rest_after if last else cut_after
             between.size = 1 if probe else 1000
             # Those below the point lie in `inside`, and are left out where `between` is cut.
             between.hints = hints[bisect_right(hints, point) : bisect_left(hints, until) if until else None]
@@ -353,6 +375,11 @@ class _Listing:
         if at + 1 < len(self._ranges) and self._ranges[at + 1].before is one:
             self._ranges[at + 1].before = left
         self._ranges[at + 1 : at + 1] = pieces
+
+
+def is_flat(folder: str, page: VersionPage) -> bool:
+    """Whether a page shows nothing in a folder but what lies in it directly."""
+    return not any(entry.key.startswith(folder) and "/" in entry.key[len(folder) :] for entry in page.entries)
 
 
 def pages_left(page: VersionPage, folders: Iterable[str], first: str, read: int) -> tuple[float, bool]:

@@ -19,10 +19,10 @@ from artifact_store.restore.plan import Action, Reason, Step, etags_decide, may_
 from artifact_store.s3.operations import Job
 from artifact_store.s3.server import Server
 
-BATCH = 5000
+BATCH = 10_000
 """Steps decided together, so that their checksums are asked for at once and memory stays flat."""
 
-SAMPLE = 4
+SAMPLE = 3
 """Pairs of a batch whose ETags look like MD5s that are asked all the same, spread over it: where KMS encrypts one of
 them, ETags say nothing and all are asked. A batch with a KMS object that no sample met costs a copy too many."""
 

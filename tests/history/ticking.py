@@ -86,5 +86,8 @@ class Ticking:
         return self._page(entries, prefixes, truncated=False)
 
     def _page(self, entries: list[op.Entry], prefixes: list[str], *, truncated: bool) -> op.VersionPage:
-        key, version = (entries[-1].key, entries[-1].version_id) if truncated and entries else ("", "")
+        last = max(
+            [*((e.key, e.version_id) for e in entries[-1:]), *((p, "") for p in prefixes[-1:])], default=("", "")
+        )
+        key, version = last if truncated else ("", "")
         return op.VersionPage(entries, prefixes, truncated, key, version, 0.0, read_in=READING * len(entries))
