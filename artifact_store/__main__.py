@@ -11,7 +11,7 @@ OBJECTS_BETWEEN_COLLECTIONS = 500_000
 none at all: looking for them took an eighth of the time to start and a twentieth of a plan."""
 
 
-SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.0003
 """Python's 0.005 make each answer wait for what is being computed: of many small ones in flight that is a tenth of the
 time."""
 

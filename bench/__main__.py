@@ -49,7 +49,7 @@ PARTS: dict[str, Callable[[Sizes], Iterator[Row]]] = {
     "restore": lambda s: restore.measure(keys=s.keys, rounds=s.rounds, install=s.install),
     "listing": lambda s: client.listing(versions=s.versions, rounds=s.rounds),
     "copies": lambda s: client.copies(count=s.copies, rounds=s.rounds),
-    "latency": lambda s: client.latency(versions=s.slow, count=s.copies),
+    "latency": lambda s: client.latency(versions=s.slow, count=s.copies, rounds=s.rounds),
     "planning": lambda s: planning.growth(small=s.small, large=s.large, rounds=s.rounds),
     "models": lambda s: planning.whole_models(models=s.models, rounds=s.rounds),
     "requests": lambda s: planning.requests(versions=s.applied),

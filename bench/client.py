@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from bench.bucket import ENTRIES
 from bench.clients import Listed, copy_boto3, copy_ours, list_boto3, list_ours, list_serially
@@ -22,8 +23,8 @@ def listing(*, versions: int, rounds: int) -> Iterator[Row]:
     with stub(versions) as server:
         ours, theirs = best(
             rounds,
-            lambda: measured(list_ours, server.endpoint),
-            lambda: measured(list_boto3, server.endpoint),
+            partial(measured, list_ours, server.endpoint),
+            partial(measured, list_boto3, server.endpoint),
         )
         wrong = _unlisted(server, ours.result) or _unlisted(server, theirs.result)
     pages = -(-versions // PAGE)
@@ -54,16 +55,22 @@ def copies(*, count: int, rounds: int) -> Iterator[Row]:
     )
 
 
-def latency(*, versions: int, count: int) -> Iterator[Row]:
+def latency(*, versions: int, count: int, rounds: int) -> Iterator[Row]:
     """Rows for what 64 requests in flight gain over one at a time, where each takes 30 ms."""
     ms = f"{LATENCY * 1000:.0f} ms a request"
+    few = versions // 20
     for flat in (False, True):
-        rates, wrong = [], ""
-        for work, of in ((list_ours, versions), (list_serially, versions // 20)):
-            with stub(of, latency=LATENCY, flat=flat, page=SMALL_PAGE) as server:
-                cost = measured(work, server.endpoint)
-                rates.append(of / SMALL_PAGE / cost.seconds)
-                wrong = wrong or _unlisted(server, cost.result)
+        with (
+            stub(versions, latency=LATENCY, flat=flat, page=SMALL_PAGE) as server,
+            stub(few, latency=LATENCY, flat=flat, page=SMALL_PAGE) as small,
+        ):
+            at_once, serially = best(
+                rounds,
+                partial(measured, list_ours, server.endpoint),
+                partial(measured, list_serially, small.endpoint),
+            )
+            wrong = _unlisted(server, at_once.result) or _unlisted(small, serially.result)
+        rates = versions / SMALL_PAGE / at_once.seconds, few / SMALL_PAGE / serially.seconds
         shape = "one folder" if flat else "a tree"
         yield Row(
             f"{ms}: list {shape}, pages a second",
@@ -73,14 +80,14 @@ def latency(*, versions: int, count: int) -> Iterator[Row]:
             least=20,
             wrong=wrong,
         )
-    many, few = _copying(count, 64, LATENCY), _copying(count // 20, 1, LATENCY)
+    many, one = best(rounds, lambda: _copying(count, 64, LATENCY), lambda: _copying(count // 20, 1, LATENCY))
     yield Row(
         f"{ms}: copies a second",
         f"{count / many.seconds:,.0f} (64 in flight)",
-        f"{count // 20 / few.seconds:.1f} (one at a time)",
-        count / many.seconds / (count // 20 / few.seconds),
+        f"{count // 20 / one.seconds:.1f} (one at a time)",
+        count / many.seconds / (count // 20 / one.seconds),
         least=20,
-        wrong="" if (many.result, few.result) == (count, count // 20) else "not all were copied",
+        wrong="" if (many.result, one.result) == (count, count // 20) else "not all were copied",
     )
 
 

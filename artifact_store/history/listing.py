@@ -231,6 +231,10 @@ class _Listing:
         asked = monotonic()
         page: VersionPage = yield ask
         self._wait = min(self._wait, max(0.0, monotonic() - asked - page.read_in))
+        self._take(one, page)
+
+    def _take(self, one: _Range, page: VersionPage) -> None:
+        """What was asked for last, from where the range had come to."""
         self._read_in += page.read_in
         self._entries += len(page.entries)
         if self._current and not _ascending(one.key_marker, page.entries):
@@ -248,7 +252,8 @@ class _Listing:
         one.busy, one.size = False, 1000
         one.read += 1
         entries = [entry for entry in page.entries if entry.key != one.skip] if one.skip is not None else page.entries
-        if one.until is not None:
+        # A page whose keys ascend lies before what its last key lies before.
+        if one.until is not None and not (entries and page.interleaved and entries[-1].key < one.until):
             entries = [entry for entry in entries if _less(entry.key, one.until)]
             past = [entry.key for entry in page.entries if not _less(entry.key, one.until)]
             if past:
@@ -295,11 +300,14 @@ class _Listing:
             points, pieces, each = self._pieces(one)
         one.cutting = False
         if points and pieces:
-            step = -(-len(points) // pieces)
-            self._cut(one, points[::step], probe=step == 1, cut_after=each, rest_after=1 if more else each)
+            chosen = [points[number * len(points) // pieces] for number in range(pieces)]
+            self._cut(one, chosen, cut_after=each, more=more)
             if pieces > 1:
                 one.next_split = one.read + each
-        elif not points:
+        elif points:
+            # Nothing need be asked to try it again when less is under way.
+            one.next_split = one.read + 1
+        else:
             one.blind, one.next_split = True, max(one.next_split, BLIND_AFTER_PAGES)
 
     @staticmethod
@@ -328,13 +336,14 @@ class _Listing:
         likely = [] if page is None else self._usable(one, guesses(one.first, page, one.prefix))
         found: list[VersionPage] = []
         if likely:
-            found = yield [self._ask(guess, size=1) for guess in likely]
-        there = [guess for guess, answer in zip(likely, found, strict=True) if answer.entries]
+            found = yield [self._ask(guess) for guess in likely]
+        there = {guess: answer for guess, answer in zip(likely, found, strict=True) if answer.entries}
         points = self._usable(one, there)
         one.cutting = False
         if points:
-            one.hints = there
-            self._cut(one, points, probe=True)
+            one.hints = sorted(there)
+            for point, piece in zip(points, self._cut(one, points), strict=True):
+                self._take(piece, there[point])
             one.next_split = one.read + 1
 
     def _usable(self, one: _Range, hints: Iterable[str]) -> list[str]:
@@ -351,11 +360,12 @@ class _Listing:
             and (one.until is None or (_less(hint, one.until) and not one.until.startswith(hint)))
         )
 
-    def _cut(self, one: _Range, points: list[str], *, probe: bool, cut_after: int = 1, rest_after: int = 1) -> None:
+    def _cut(self, one: _Range, points: list[str], *, cut_after: int = 1, more: bool = False) -> list[_Range]:
         """`one` goes on to the first point; each point is listed by its prefix, and so is what lies between two.
+        Returns the ranges of the points.
 
-        points: of the range's hints. probe: there is likely nothing between two points, so no more than one entry is
-        asked for at first. cut_after: pages of a piece, after which it may be cut itself.
+        points: of the range's hints. cut_after: pages of a piece, after which it may be cut itself. more: whether the
+        rest holds folders that are no hints.
         """
         at = self._ranges.index(one)
         pieces: list[_Range] = []
@@ -366,15 +376,17 @@ class _Listing:
             until = old_until if last else points[index + 1]
             inside = _Range(point, before=left, next_split=cut_after)
             between = _Range(one.prefix, until=until, before=inside, after_before=True, told=one.told)
-            between.next_split = rest_after if last else cut_after
-            between.size = 1 if probe else 1000
+            unknown = last and more
+            between.next_split = 1 if unknown else cut_after
             # Those below the point lie in `inside`, and are left out where `between` is cut.
             between.hints = hints[bisect_right(hints, point) : bisect_left(hints, until) if until else None]
+            between.size = 1000 if between.hints or unknown else 1
             pieces += [inside, between]
             left = between
         if at + 1 < len(self._ranges) and self._ranges[at + 1].before is one:
             self._ranges[at + 1].before = left
         self._ranges[at + 1 : at + 1] = pieces
+        return pieces[::2]
 
 
 def is_flat(folder: str, page: VersionPage) -> bool:
@@ -394,13 +406,15 @@ def pages_left(page: VersionPage, folders: Iterable[str], first: str, read: int)
         if len(siblings) == 1 and first.startswith(min(siblings)):
             pages, at_least = pages + count * read, True
         else:
-            pages += count / max(1, len(siblings))
+            # The first of them began before the page, or may have.
+            began = len(siblings) - (page.entries[0].key != first)
+            pages += count / max(1, began)
     return pages, at_least
 
 
 def guesses(first: str, page: VersionPage, prefix: str) -> list[str]:
     """Prefixes that later keys may have, after those from `first` to the page's last were read: the last one with a
-    later character of the same kind where the two begin to differ, or just before. A wrong guess costs a small request.
+    later character of the same kind where the two begin to differ, or just before. A wrong guess costs a request.
     """
     last = max(entry.key for entry in page.entries)
     differ = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))

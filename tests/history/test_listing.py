@@ -139,16 +139,16 @@ def test_a_thousand_pages_take_a_twentieth_of_the_time_of_one_after_the_other(
     assert s3.requests <= s3.pages * 1.6
 
 
-@pytest.mark.parametrize(("keys", "most"), [(90, 1.5), (20, 1.3)])
+@pytest.mark.parametrize("keys", [90, 20])
 def test_more_folders_than_an_answer_names_are_asked_for_before_they_are_read(
-    keys: int, most: float, monkeypatch: pytest.MonkeyPatch
+    keys: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """25 a page, of a hundred folders and more."""
     s3 = Ticking([f"m/run-{i // keys:05}/{i % keys:05}" for i in range(8_333)], page=25)
     monkeypatch.setattr(listing, "monotonic", lambda: s3.ticks * 0.03)
     assert [history.key for history in list_histories(s3, BUCKET)] == s3.keys
     assert s3.ticks <= s3.pages / 20
-    assert s3.requests <= s3.pages * most
+    assert s3.requests <= s3.pages * 1.9
 
 
 def test_files_beside_folders_are_not_listed_for_the_sake_of_the_folders(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,12 +176,13 @@ def test_folders_that_a_server_names_again_and_again_are_not_asked_for_for_ever(
 def test_the_few_pages_of_a_small_bucket_are_not_waited_for_one_after_the_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """10 pages of 20 models: the first page, where to cut, the pieces, and what lies behind each."""
+    """10 pages of 20 models: the first page, where to cut, the pieces, and what lies behind each. A page shows two of
+    them, and not whether the first is whole: they may be twice as long as they are."""
     s3 = Ticking([f"m/f-{i // 100:02}/{i % 100:05}" for i in range(2000)], versions=5, page=1000)
     monkeypatch.setattr(listing, "monotonic", lambda: s3.ticks * 0.1)
     assert sum(1 for _ in list_histories(s3, BUCKET)) == 2000
     assert s3.ticks <= 5
-    assert s3.requests <= s3.pages * 2.5
+    assert s3.requests <= 2 * 18 + s3.pages
 
 
 def test_a_server_that_answers_at_once_is_sent_hardly_more_requests_than_there_are_pages(
