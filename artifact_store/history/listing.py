@@ -43,6 +43,8 @@ class History:
 
 SPLIT_POINTS = 64
 """Most pieces a range is cut into at once."""
+NAMES_AT_ONCE = 10_000
+"""Folders known with which a range is cut, however little they hold."""
 PAGES_A_PIECE = 3
 """What a piece should hold at least: it costs a request of its own, and one more for what lies behind it."""
 BLIND_AFTER_PAGES = 4
@@ -51,9 +53,11 @@ BLINDLY = 2
 """And only when so many times fewer ranges are being read than are enough."""
 ENTRIES_AHEAD = 32_000
 """Entries held or asked for before they are wanted, about 11 MB: reading the XML of so many takes longer than waiting
-for the answers."""
+for the answers. Counted from the nearest on: what was read further ahead, before a near range was cut, is held beside
+it, so that it can be some times as much."""
 ENOUGH = 64
-"""Ranges being read at once, with which nothing is cut, where waiting is long: as many as requests may be in flight."""
+"""Ranges being read at once, with which nothing is cut, where waiting is long and pages are small: as many as requests
+may be in flight."""
 READ_TWICE = 2
 """What is done with an entry takes at least as long as reading its XML did: a server that answers as fast as that is
 not asked for more at once."""
@@ -95,10 +99,11 @@ class _Range:
     """A stretch of the key space: keys below `prefix`, after the markers, up to `until` (None: to the prefix's end).
 
     before: the range to the left, from whose end this one starts where it has no markers of its own (`after_before`).
-    skip: the key of those markers, listed to its end before. hints: prefixes known to lie in it. told: the folder whose
-    folders in this range are all among the hints, as are those of the folders around it. pages: read and not yet given
-    out, with `held` entries. first: the first key read. last, last_page: key and version id of the last entry read, and
-    its page. blind: no folders divide what is left. beyond: the first key seen at or after `until`, once done.
+    skip: the key of those markers, listed to its end before. hints: prefixes known to hold keys. told: the folder whose
+    folders in this range are all among the hints, as are those of the folders around it. vain: one that was asked for
+    more of them and had files. pages: read and not yet given out, with `held` entries. first: the first key read. last,
+    last_page: key and version id of the last entry read, and its page. blind: no folders divide what is left, as far as
+    is known. guessing: pages asked for where it may be cut. beyond: the first key seen at or after `until`, once done.
     """
 
     prefix: str
@@ -111,12 +116,14 @@ class _Range:
     size: int = 1000
     hints: list[str] = field(default_factory=list)
     told: str | None = None
+    vain: str | None = None
     pages: deque[VersionPage] = field(default_factory=deque)
     read: int = 0
     next_split: int = 1
     held: int = 0
     busy: bool = False
     cutting: bool = False
+    guessing: int = 0
     blind: bool = False
     first: str = ""
     done: bool = False
@@ -192,13 +199,16 @@ class _Listing:
                 if ready and (cut is None or cut.blind > one.blind):
                     cut = one
             # What is held behind a range must not keep it from being read: it is needed first.
-            ahead += one.held + (self._page if one.busy else 0)
+            ahead += one.held + self._page * (one.busy + one.guessing)
             if ahead >= ENTRIES_AHEAD:
                 break
         if cut is None or under_way * (BLINDLY if cut.blind else 1) >= self._enough():
             return None
         cut.cutting, cut.next_split = True, cut.read * 2
-        return self._cut_at_guesses(cut) if cut.blind else self._cut_at_folders(cut)
+        # Where files came first, folders may have come since.
+        if cut.blind and cut.last and not self._levels(cut, cut.last[0]):
+            return self._cut_at_guesses(cut, (ENTRIES_AHEAD - ahead) // self._page)
+        return self._cut_at_folders(cut)
 
     def _enough(self) -> float:
         """Ranges to be read at once: so many that there is always something to do, and not more."""
@@ -234,7 +244,7 @@ class _Listing:
         self._take(one, page)
 
     def _take(self, one: _Range, page: VersionPage) -> None:
-        """What was asked for last, from where the range had come to."""
+        """Keep what a page holds of a range, whose next it is; a right guess brings the first one of a new range."""
         self._read_in += page.read_in
         self._entries += len(page.entries)
         if self._current and not _ascending(one.key_marker, page.entries):
@@ -285,15 +295,16 @@ class _Listing:
         levels = [] if one.last is None else self._levels(one, one.last[0])
         after, more = one.last or ("", ""), False
         points, pieces, each = self._pieces(one)
-        while levels and (pieces < 2 or (more and len(points) < SPLIT_POINTS)):
+        while levels and (pieces < 2 or (more and pieces < SPLIT_POINTS and len(points) < NAMES_AT_ONCE)):
             asked = levels[:2]
             answers: list[VersionPage] = yield [self._ask(level, "/", *after) for level in asked]
             hints = {*one.hints, *(prefix for answer in answers for prefix in answer.common_prefixes)}
             grown, one.hints = len(hints) > len(one.hints), sorted(hints)
             for level, answer in zip(asked, answers, strict=True):
-                if more := answer.is_truncated:
+                if more := answer.is_truncated and _less(answer.next_key_marker, one.until):
                     # Where files lie too, all of them would be listed on the way.
                     levels = [level] if grown and not answer.entries else []
+                    one.vain = None if levels else level
                     after = answer.next_key_marker, answer.next_version_id_marker
                     break
                 one.told = levels.pop(0)
@@ -304,10 +315,10 @@ class _Listing:
             self._cut(one, chosen, cut_after=each, more=more)
             if pieces > 1:
                 one.next_split = one.read + each
-        elif points:
+        elif points and not levels and not more:
             # Nothing need be asked to try it again when less is under way.
             one.next_split = one.read + 1
-        else:
+        elif not points:
             one.blind, one.next_split = True, max(one.next_split, BLIND_AFTER_PAGES)
 
     @staticmethod
@@ -316,7 +327,8 @@ class _Listing:
         levels = [one.prefix] + [key[: i + 1] for i, c in enumerate(key) if c == "/" and i >= len(one.prefix)]
         if one.last_page is not None and is_flat(levels[-1], one.last_page):
             del levels[-1]
-        return [level for level in levels if one.told is None or not one.told.startswith(level)]
+        levels = [level for level in levels if one.told is None or not one.told.startswith(level)]
+        return [level for level in levels if level != one.vain]
 
     def _pieces(self, one: _Range) -> tuple[list[str], int, int]:
         """(the hints that can be used, how many pieces what they hold is worth, after how many pages a piece that is
@@ -325,25 +337,30 @@ class _Listing:
         if not points or one.last_page is None:
             return [], 0, 1
         left, at_least = pages_left(one.last_page, points, one.first, one.read)
-        # For what would wait idly the pieces may be smaller: one page after another takes longer.
+        # Where most would wait idly the pieces may be smaller: one page after another takes longer.
         idle = self._enough() - 2 * sum(other.busy for other in self._ranges)
         pieces = min(SPLIT_POINTS, len(points), int(max(left / PAGES_A_PIECE, min(left, idle))))
         return points, pieces, 1 if at_least or not pieces else 2 * -(-int(left) // pieces)
 
-    def _cut_at_guesses(self, one: _Range) -> Job[None]:
-        """Cut the rest of a range that no folders divide at beginnings that some of its keys have."""
+    def _cut_at_guesses(self, one: _Range, room: int) -> Job[None]:
+        """Cut the rest of a range that no folders divide at beginnings that some of its keys have. room: pages that may
+        still be held; where the guesses have not enough of it, it is only asked whether they are right."""
         page = one.last_page
         likely = [] if page is None else self._usable(one, guesses(one.first, page, one.prefix))
         found: list[VersionPage] = []
+        whole = len(likely) <= room
         if likely:
-            found = yield [self._ask(guess) for guess in likely]
+            one.guessing = len(likely) * whole
+            found = yield [self._ask(guess, size=1000 if whole else 1) for guess in likely]
+            one.guessing = 0
         there = {guess: answer for guess, answer in zip(likely, found, strict=True) if answer.entries}
         points = self._usable(one, there)
         one.cutting = False
         if points:
             one.hints = sorted(there)
             for point, piece in zip(points, self._cut(one, points), strict=True):
-                self._take(piece, there[point])
+                if whole:
+                    self._take(piece, there[point])
             one.next_split = one.read + 1
 
     def _usable(self, one: _Range, hints: Iterable[str]) -> list[str]:

@@ -151,6 +151,64 @@ def test_more_folders_than_an_answer_names_are_asked_for_before_they_are_read(
     assert s3.requests <= s3.pages * 1.9
 
 
+def test_requests_grow_as_the_bucket_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever cuts a range asks for the folders in it, and not for all that come after."""
+    few, many = (Ticking([f"m/{i // 10:05}/{i % 10}" for i in range(count)], page=4) for count in (4_000, 16_000))
+    monkeypatch.setattr(listing, "monotonic", lambda: (few.ticks + many.ticks) * 0.03)
+    assert [sum(1 for _ in list_histories(s3, BUCKET)) for s3 in (few, many)] == [4_000, 16_000]
+    assert many.requests <= 4.2 * few.requests
+
+
+def test_folders_that_come_after_many_files_are_read_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [f"a{i:05}" for i in range(150)]
+    s3 = Ticking(files + [f"m-{i // 20:04}/{i % 20:05}" for i in range(20_000)])
+    monkeypatch.setattr(listing, "monotonic", lambda: s3.ticks * 0.03)
+    assert [history.key for history in list_histories(s3, BUCKET)] == s3.keys
+    assert s3.ticks <= s3.pages / 15
+
+
+def test_tiny_folders_are_named_by_the_thousand_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    s3 = Ticking([f"m/run-{i:06}/x" for i in range(10_000)])
+    monkeypatch.setattr(listing, "monotonic", lambda: s3.ticks * 0.1)
+    assert sum(1 for _ in list_histories(s3, BUCKET)) == 10_000
+    assert s3.ticks <= s3.pages / 2
+    assert s3.requests <= s3.pages * 1.8
+
+
+def test_a_folder_of_files_alone_is_not_asked_for_folders() -> None:
+    s3 = Ticking([f"m/{i:05}" for i in range(5_000)])
+    asked: list[op.ListVersions] = []
+    answer = s3._answer
+    s3._answer = lambda ask: asked.append(ask) or answer(ask)  # type: ignore[method-assign, func-returns-value]
+    assert sum(1 for _ in list_histories(s3, BUCKET)) == 5_000
+    assert not [ask for ask in asked if ask.delimiter and ask.prefix == "m/"]
+
+
+def test_the_folders_of_a_level_are_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each is cut again, those around it are known."""
+    s3 = Ticking([f"m/r-{i // 100:03}/s-{i // 10 % 10}/{i % 10}" for i in range(8_333)], page=25)
+    monkeypatch.setattr(listing, "monotonic", lambda: s3.ticks * 0.03)
+    asked: list[op.ListVersions] = []
+    answer = s3._answer
+    s3._answer = lambda ask: asked.append(ask) or answer(ask)
+    assert sum(1 for _ in list_histories(s3, BUCKET)) == 8_333
+    assert [ask.prefix for ask in asked if ask.delimiter].count("") == 1
+
+
+@pytest.mark.parametrize("kind", ["digests", "numbers"])
+def test_what_is_held_is_bounded_where_guesses_bring_pages(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some times what is read ahead, however much there is."""
+    names = {"digests": lambda i: f"{i * 2654435761 % 2**32:08x}", "numbers": lambda i: f"{i:09}"}
+    s3 = Ticking(sorted(names[kind](i) for i in range(70_000)), page=1000)
+    monkeypatch.setattr(listing, "monotonic", lambda: s3.ticks * 0.03)
+    one = listing._Listing(s3, BUCKET, "")
+    most = 0
+    for number, _ in enumerate(one.histories()):
+        if number % 1000 == 0:
+            most = max(most, sum(part.held for part in one._ranges))
+    assert most <= 4 * 32_000
+
+
 def test_files_beside_folders_are_not_listed_for_the_sake_of_the_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     """That would be the whole listing, one page after the other, before the range is cut."""
     s3 = Ticking([f"m/{i:05}{'/x' * (i % 50 == 0)}" for i in range(5_000)], versions=1)
