@@ -18,7 +18,12 @@ class Ticking:
 
     def __init__(self, keys: Sequence[str], *, versions: int = 3, page: int = 100, flight: int = 64) -> None:
         self.keys, self.versions, self.page, self.flight = keys, versions, page, flight
-        self.ticks = self.requests = 0
+        self.ticks = 0
+        self.asked: list[op.ListVersions] = []
+
+    @property
+    def requests(self) -> int:
+        return len(self.asked)
 
     @property
     def pages(self) -> int:
@@ -62,7 +67,7 @@ class Ticking:
             yield from start(job, [self._answer(one) for one in ask] if isinstance(ask, list) else self._answer(ask))
 
     def _answer(self, ask: op.ListVersions) -> op.VersionPage:
-        self.requests += 1
+        self.asked.append(ask)
         entries: list[op.Entry] = []
         prefixes: list[str] = []
         most = min(self.page, ask.max_keys)
