@@ -24,7 +24,7 @@ from bench.table import Row, as_json, as_markdown, show
 class Sizes:
     """keys: of the restore. versions: listed at once. small, large: versions planned. slow: versions listed with
     latency. copies. models: judged. applied: versions of the bucket whose plan is carried out. rounds: runs, of which
-    the best counts. install: fetch and build the peers that are not here yet."""
+    the best counts; more where the middle one does. install: fetch and build the peers that are not here yet."""
 
     keys: int
     versions: int
@@ -51,7 +51,7 @@ PARTS: dict[str, Callable[[Sizes], Iterator[Row]]] = {
     "copies": lambda s: client.copies(count=s.copies, rounds=s.rounds),
     "latency": lambda s: client.latency(versions=s.slow, count=s.copies, rounds=s.rounds),
     "planning": lambda s: planning.growth(small=s.small, large=s.large, rounds=s.rounds),
-    "models": lambda s: planning.whole_models(models=s.models, rounds=s.rounds),
+    "models": lambda s: planning.whole_models(models=s.models, rounds=2 * s.rounds + 1),
     "requests": lambda s: planning.requests(versions=s.applied),
     "help": lambda s: startup.help_text(rounds=5),
 }

@@ -6,6 +6,7 @@ a restore can be looked at afterwards. No I/O.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
@@ -67,11 +68,12 @@ def flat_key(index: int) -> str:
 
 class Bucket:
     """`versions` entries, rounded to whole keys. flat: one folder instead of a tree. page: most entries a page.
-    sizes: bytes of the keys that do not have SIZE."""
+    sizes: bytes of the keys that do not have SIZE. etags: of those whose versions all hold the same."""
 
     kinds: tuple[Kind, ...] = KINDS
     """Key after key."""
     sizes: Mapping[str, int] = {}
+    etags: Mapping[str, str] = {}
 
     def __init__(self, versions: int, *, flat: bool = False, page: int = PAGE) -> None:
         self.keys = [flat_key(i) if flat else deep_key(i) for i in range(max(1, round(versions / ENTRIES)))]
@@ -156,7 +158,8 @@ class Bucket:
                 continue
             entries = self.entries(index)
             shown = entries[skip : skip + room]
-            parts += [_xml(key, f"{index:024}", entry, entry is entries[0], self.size(key)) for entry in shown]
+            size, etag = self.size(key), self.etags.get(key, "")
+            parts += [_xml(key, f"{index:024}", entry, entry is entries[0], size, etag) for entry in shown]
             room -= len(shown)
             marker = (key, id_of(index, shown[-1]))
             if skip + len(shown) < len(entries):
@@ -203,7 +206,8 @@ FILES_A_MODEL = 200
 
 
 class ModelBucket(Bucket):
-    """`models` models, each saved three times as a whole: shards, index and config among other files, FILES_A_MODEL."""
+    """`models` models, each saved three times as a whole: shards, index and config among other files, FILES_A_MODEL. As
+    of fine-tunes of one model, index and config are the same in all."""
 
     kinds = (CHANGED,)
 
@@ -216,10 +220,13 @@ class ModelBucket(Bucket):
         names = [*shards, *self._contents]
         names += [f"steps/{number:05}.bin" for number in range(FILES_A_MODEL - len(names))]
         self.keys = sorted(f"models/m-{model:04}/{name}" for model in range(models) for name in names)
-        self.sizes = {
-            f"models/m-{model:04}/{name}": len(data) for model in range(models) for name, data in self._contents.items()
-        }
+        small = [(f"models/m-{model:04}/{name}", name) for model in range(models) for name in self._contents]
+        self.sizes = {key: len(self._contents[name]) for key, name in small}
+        self.etags = {key: hashlib.md5(self._contents[name], usedforsecurity=False).hexdigest() for key, name in small}
         self._contents |= {name: _header(tensor) for name, tensor in tensors.items()}
+
+    def expected(self) -> dict[str, int]:
+        return {"copy": len(self.keys) - len(self.etags), "delete": 0, "keep": len(self.etags)}
 
     def content(self, key: str, first: int, last: int) -> bytes | None:
         data = self._contents.get(key.rpartition("/")[2])
@@ -254,20 +261,18 @@ def _object(key: str, index: str, entry: Entry, size: int) -> str:
     return f"<Contents><Key>{key}</Key><LastModified>{_time(entry)}</LastModified>{content}</Contents>"
 
 
-def _content(index: str, entry: Entry, size: int) -> str:
-    return (
-        f"<ETag>&quot;{index}{entry.number % 1000:08}&quot;</ETag><Size>{size}</Size>"
-        "<StorageClass>STANDARD</StorageClass>"
-    )
+def _content(index: str, entry: Entry, size: int, etag: str = "") -> str:
+    etag = etag or f"{index}{entry.number % 1000:08}"
+    return f"<ETag>&quot;{etag}&quot;</ETag><Size>{size}</Size><StorageClass>STANDARD</StorageClass>"
 
 
 def _time(entry: Entry) -> str:
     return datetime.fromtimestamp(entry.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def _xml(key: str, index: str, entry: Entry, latest: bool, size: int = SIZE) -> str:
+def _xml(key: str, index: str, entry: Entry, latest: bool, size: int = SIZE, etag: str = "") -> str:
     tag = "DeleteMarker" if entry.marker else "Version"
-    content = "" if entry.marker else _content(index, entry, size)
+    content = "" if entry.marker else _content(index, entry, size, etag)
     return (
         f"<{tag}><Key>{key}</Key><VersionId>{index}.{entry.number:07}</VersionId>"
         f"<IsLatest>{'true' if latest else 'false'}</IsLatest><LastModified>{_time(entry)}</LastModified>{content}"

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
 
-from bench.bucket import FILES_A_MODEL, INSTANT, SHARDS
+from bench.bucket import INSTANT, SHARDS
 from bench.clients import Planned, plan_ours, plan_without_models
-from bench.process import Cost, best, measured
+from bench.process import Cost, best, measured, middle
 from bench.restore import OURS
 from bench.stub import BUCKET, Stub, stub
 from bench.table import Row
@@ -55,15 +55,14 @@ def growth(*, small: int, large: int, rounds: int) -> Iterator[Row]:
 
 
 def whole_models(*, models: int, rounds: int) -> Iterator[Row]:
-    """Rows for what it costs to judge every model of a bucket, all of whose files a restore would write."""
+    """Rows for what it costs to judge every model of a bucket, of all of which a restore would write."""
     with stub(0, models=models) as server:
-        with_, without = best(
+        with_, without = middle(
             rounds,
             lambda: measured(plan_ours, server.endpoint),
             lambda: measured(plan_without_models, server.endpoint),
         )
-    keys = models * FILES_A_MODEL
-    expected = {"copy": keys, "delete": 0, "keep": 0}
+        keys, expected = server.keys, server.expected
     found = [with_.result.actions, without.result.actions]
     wrong = "" if found == [expected, expected] else f"the plans have {found} instead of {expected}"
     what = f"plan {keys:,} keys that are {models:,} models"

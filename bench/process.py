@@ -41,6 +41,13 @@ def best(rounds: int, *runs: Callable[[], Cost[Any]]) -> list[Cost[Any]]:
     return [min(of_one, key=lambda cost: cost.seconds) for of_one in zip(*costs, strict=True)]
 
 
+def middle(rounds: int, one: Callable[[], Cost[Any]], other: Callable[[], Cost[Any]]) -> tuple[Cost[Any], Cost[Any]]:
+    """Of so many pairs of runs the one whose ratio by the clock is the middle one. For two that are close: the quickest
+    run of each may be of different minutes, and a machine that others use differs more between those."""
+    pairs = sorted(((one(), other()) for _ in range(rounds)), key=lambda pair: pair[0].seconds / pair[1].seconds)
+    return pairs[len(pairs) // 2]
+
+
 def _cost(work: Callable[..., Work[R]], arguments: tuple[Any, ...]) -> Cost[R]:
     running = work(*arguments)
     next(running)

@@ -54,7 +54,7 @@ _PIECES = _Format(sentencepiece.NAME, sentencepiece.check, LOOK, sentencepiece.M
 _VOCABULARY = _Format(plain.TEXT, plain.check_text, LOOK, LOOK)
 
 _ENDINGS = {
-    "safetensors": _Format(safetensors.NAME, safetensors.check),
+    "safetensors": _Format(safetensors.NAME, safetensors.check, safetensors.HEAD),
     "gguf": _Format(gguf.NAME, gguf.check),
     "pt": _TORCH,
     "pth": _TORCH,

@@ -9,9 +9,13 @@ import json
 from typing import Any
 
 from artifact_store.formats.finding import Check, Finding, Tensor
-from artifact_store.formats.source import HEAD, Fault, Source, Unread
+from artifact_store.formats.source import Fault, Source, Unread
 
 NAME = "safetensors"
+
+HEAD = 16 * 1024
+"""Bytes of the first request: 140 tensors, more than a shard of most large models has. The rest of a longer header is
+asked for exactly; 64 KiB each of all shards of a bucket take longer than that."""
 
 MAX_HEADER = 100_000_000
 """The library's own limit on the header's bytes (MAX_HEADER_SIZE); a longer one is refused by every loader."""

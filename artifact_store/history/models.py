@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from artifact_store.errors import S3Error
 from artifact_store.formats.finding import Check, Finding
+from artifact_store.history.contents import Contents
 from artifact_store.history.instant import show
 from artifact_store.history.layouts import LAYOUTS
 from artifact_store.history.layouts.configs import is_config
@@ -125,7 +127,7 @@ class Verdict:
 class Candidate:
     """A folder that may hold a model. histories: path relative to the prefix -> everything that happened to it.
     written: paths that a restore would write. left_out: paths it would write, were they not left out. known: an instant
-    at which it is known already what stood, and `then` what did, path -> version."""
+    at which it is known already what stood, and `then` what did, path -> version. contents: what was read of others."""
 
     prefix: str
     layouts: tuple[Layout, ...]
@@ -134,6 +136,7 @@ class Candidate:
     left_out: set[str] = field(default_factory=set)
     known: float | None = None
     then: dict[str, Entry] = field(default_factory=dict)
+    contents: Contents = field(default_factory=Contents)
 
 
 @dataclass(slots=True)
@@ -159,8 +162,12 @@ class Finder:
         self._root, self._layouts, self._known = scope.root, LAYOUTS if layouts is None else layouts, known
         self._within = scope.prefix if scope.raw else scope.root
         self._open = [_Open(self._root, 0)]
-        self._kept: list[tuple[History, Entry | None, bool, bool]] = []
-        """The last keys, with what a restore does to them: all of each open folder that is not too large."""
+        self._histories: list[History] = []
+        """The last keys: all of each open folder that is not too large. Of each what stood, and what a restore does."""
+        self._then: list[Entry | None] = []
+        self._written: list[bool] = []
+        self._left_out: list[bool] = []
+        self._contents = Contents()
         self._seen = self._dropped = 0
         """How many keys came, and how many of them before those."""
         self.unjudged: list[tuple[str, tuple[str, ...]]] = []
@@ -186,13 +193,17 @@ class Finder:
         if self._seen % KEYS_A_DROP == 0:
             self._drop(self._seen)
         self._seen += 1
-        self._kept.append((history, then, written, left_out))
+        self._histories.append(history)
+        self._then.append(then)
+        self._written.append(written)
+        self._left_out.append(left_out)
         return ended
 
     def _drop(self, seen: int) -> None:
         """What is only of folders that are too large."""
         start = min((folder.start for folder in self._open if seen - folder.start <= FILES_A_FOLDER), default=seen)
-        del self._kept[: start - self._dropped]
+        for kept in (self._histories, self._then, self._written, self._left_out):
+            del kept[: start - self._dropped]
         self._dropped = start
 
     def sees_whole(self, key: str) -> bool:
@@ -215,17 +226,21 @@ class Finder:
         if self._seen - folder.start > FILES_A_FOLDER:
             self.unjudged.append((folder.prefix, tuple(layout.name for layout in layouts)))
             return ()
-        kept, start = self._kept[folder.start - self._dropped :], len(folder.prefix)
+        first, start = folder.start - self._dropped, len(folder.prefix)
+        histories = self._histories[first:]
+        paths = [history.key[start:] for history in histories]
         found = Candidate(
             folder.prefix,
             layouts,
-            histories={history.key[start:]: history for history, *_ in kept},
-            written={history.key[start:] for history, _, written, _ in kept if written},
-            left_out={history.key[start:] for history, _, _, left_out in kept if left_out},
+            histories=dict(zip(paths, histories, strict=True)),
+            written=set(compress(paths, self._written[first:])),
+            left_out=set(compress(paths, self._left_out[first:])),
+            contents=self._contents,
         )
         if self._known is not None:
             found.known = self._known
-            found.then = {history.key[start:]: then for history, then, *_ in kept if then is not None}
+            stood = zip(paths, self._then[first:], strict=True)
+            found.then = {path: then for path, then in stood if then is not None}
         return (found,)
 
 
@@ -603,13 +618,20 @@ class _Look:
         if not entry.size:
             return b""
         if known not in self._contents:
-            try:
-                self._contents[known] = (yield GetObject(self.bucket, *known)).data
-            except S3Error as error:
-                if error.status not in UNREADABLE:
-                    raise
-                self._contents[known] = None
+            self._contents[known] = self.candidate.contents.data(entry)
+            if self._contents[known] is None:
+                self._contents[known] = yield from self._read(entry)
         return self._contents[known]
+
+    def _read(self, entry: Entry) -> Job[bytes | None]:
+        try:
+            data: bytes = (yield GetObject(self.bucket, *_version(entry))).data
+        except S3Error as error:
+            if error.status not in UNREADABLE:
+                raise
+            return None
+        self.candidate.contents.keep(entry, data)
+        return data
 
     def _checked(self, found: ModelSet, mine: Mapping[str, Entry]) -> Job[dict[str, Finding]]:
         """What the headers of members say, and whether the small files beside them are what their names say. Archived
@@ -625,6 +647,10 @@ class _Look:
         beside += [path for path in found.others if is_config(path) and path not in beside]
         wanted = [path for path in found.members if path not in found.hashed] + beside[:BESIDE_READ]
         there = {path: mine[path] for path in dict.fromkeys(wanted) if path in mine}
+        contents = self.candidate.contents
+        for path in beside:
+            if path in there and path not in found.members and (finding := contents.finding(there[path])) is not None:
+                self._findings.setdefault(_version(there[path]), finding)
         todo = {
             _version(entry): (entry, check if path in found.members else glance)
             for path, entry in there.items()
@@ -633,7 +659,10 @@ class _Look:
         for start in range(0, len(todo), CHECKS_AT_ONCE):
             batch = list(todo.values())[start : start + CHECKS_AT_ONCE]
             findings = yield from _each(self._headers, batch, self._unread)
-            self._findings.update(zip((_version(entry) for entry, _ in batch), findings, strict=True))
+            for (entry, look), finding in zip(batch, findings, strict=True):
+                self._findings[_version(entry)] = finding
+                if look is glance and _version(entry) not in self._denied:
+                    contents.keep_finding(entry, finding)
         known = {path: self._findings.get(_version(entry)) for path, entry in there.items()}
         return {path: finding for path, finding in known.items() if finding is not None}
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from artifact_store.history.state import open_for
 from artifact_store.s3.operations import Entry
@@ -81,8 +82,7 @@ Files = Mapping[str, Sequence[Entry]]
 """Path -> entries, newest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
+class _Event(NamedTuple):
     """A write or delete. again: of content that stood there before. change: of what a reader gets."""
 
     second: int

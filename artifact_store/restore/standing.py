@@ -91,7 +91,7 @@ class After:
         histories = {path: History(entry.key, [entry]) for path, entry in self.stands.items()}
         ends = (entry.last_modified + open_for(entry.size) for entry in self.stands.values())
         settled = max(ends, default=0.0)
-        left = Candidate(candidate.prefix, candidate.layouts, histories)
+        left = Candidate(candidate.prefix, candidate.layouts, histories, contents=candidate.contents)
         return (yield from assess(bucket, left, settled, only=only))
 
     def broken(self, were: Sequence[Verdict], will_be: Sequence[Verdict]) -> Iterator[Verdict]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from artifact_store.errors import S3Error
 from artifact_store.history import models
 from artifact_store.history.listing import list_histories
 from artifact_store.history.models import Candidate, Finder, Verdict, assess, identity, survey
@@ -495,3 +496,63 @@ def test_a_config_that_is_deleted_after_a_push_is_no_part_of_it() -> None:
     trainer.s3.clock = end + 5
     trainer.s3.delete(PREFIX + "tokenizer.json")
     assert judged(trainer.s3, end + 2).condition is Condition.WHOLE
+
+
+def asked(s3: MemoryS3) -> list[str]:
+    """The names of the files that were read since, in order."""
+    names = [ask.key.rpartition("/")[2] for ask in s3.sent if isinstance(ask, op.GetObject)]
+    s3.sent.clear()
+    return sorted(names)
+
+
+def test_of_folders_with_the_same_small_files_those_are_read_once() -> None:
+    s3, index = MemoryS3(), "model.safetensors.index.json"
+    for number, config in ((1, b'{"a": 1}'), (2, b'{"a": 1}'), (3, b'{"a": 2}')):
+        put(s3, f"checkpoint-{number}/config.json", config, T0)
+        for path, data in (hf_sharded(number, 3) | {index: hf_sharded(1, 3)[index]}).items():
+            put(s3, f"checkpoint-{number}/{path}", data, T0 + number)
+    shards = [f"model-0000{number}-of-00003.safetensors" for number in (1, 2, 3)]
+    folders = candidates(s3)
+    s3.sent.clear()
+    reads = []
+    for folder in folders:
+        ((verdict,),) = s3.run([assess("bkt", folder, LATER)])
+        assert verdict.condition is Condition.WHOLE
+        reads.append(asked(s3))
+    assert reads == [["config.json", *shards, index], shards, ["config.json", *shards]]
+
+
+def test_a_small_file_that_holds_what_another_held_is_told_of_by_its_own_name() -> None:
+    """A pointer of git-lfs in the place of a config, of a text file where that is no fault, and of none that was read."""
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 1\n"
+    s3 = MemoryS3()
+    for folder in ("a/", "b/"):
+        put(s3, f"{folder}model.safetensors", safetensors(folder, 1), T0)
+        put(s3, f"{folder}config.json", pointer, T0)
+    told = []
+    for folder in candidates(s3):
+        ((verdict,),) = s3.run([assess("bkt", folder, LATER)])
+        told.append((verdict.condition, verdict.reasons))
+    assert told[0] == told[1]
+    assert told[0][0] is Condition.INCOMPLETE
+    assert told[0][1][0].startswith("config.json is a git-lfs pointer to sha256:00000000…")
+
+
+def test_that_one_version_may_not_be_read_says_nothing_of_another_that_holds_the_same() -> None:
+    s3 = MemoryS3()
+    for folder in ("a/", "b/"):
+        put(s3, f"{folder}model.safetensors", safetensors(folder, 1), T0)
+        put(s3, f"{folder}config.json", b"{", T0)
+
+    def deny(ask: op.Operation) -> None:
+        if isinstance(ask, op.GetObject) and ask.key == f"{PREFIX}a/config.json":
+            raise S3Error("GetObject: AccessDenied", status=403)
+
+    s3.before = deny
+    told = []
+    for folder in candidates(s3):
+        ((verdict,),) = s3.run([assess("bkt", folder, LATER)])
+        told.append((verdict.condition, verdict.reasons))
+    assert told[0] == (Condition.WHOLE, ())
+    assert told[1][0] is Condition.INCOMPLETE
+    assert told[1][1][0].startswith("config.json is no JSON")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from itertools import product
 from math import prod
 from typing import Final
@@ -125,12 +126,7 @@ def _distributed(folder: Folder) -> Reading[ModelSet]:
     backends = {"sharded_backend": "torch_dist", "common_backend": "torch"}
     if CLOSING in folder.names:
         try:
-            said = yield from read_object(folder, CLOSING)
-            for name, default in backends.items():
-                value = said.get(name, default)
-                if not isinstance(value, str):
-                    raise Fault(f"{CLOSING} gives {kind(value)} as {name}")
-                backends[name] = value
+            backends = yield from _backends(folder, backends)
         except Fault as fault:
             problems.append(str(fault))
     else:
@@ -141,6 +137,8 @@ def _distributed(folder: Folder) -> Reading[ModelSet]:
         members = [path for path in sorted(folder.files) if "/" in path and not is_marker(path)]
         if not members:
             problems.append(f"{CLOSING} says {shown(backends['sharded_backend'])}, and no folder of a tensor is there")
+    elif not found.maps and dcp.METADATA in folder.names:
+        problems.append(f"{dcp.METADATA} is no map of a distributed checkpoint, and there is no .distcp file")
     elif not found.maps and not found.missing:
         missing.append(Missing(dcp.METADATA, named_by=CLOSING if CLOSING in folder.names else COMMON))
     if COMMON in folder.names:
@@ -162,6 +160,16 @@ def _distributed(folder: Folder) -> Reading[ModelSet]:
         parts={"": (*members, *found.maps)},
         leftovers=found.leftovers,
     )
+
+
+def _backends(folder: Folder, default: Mapping[str, str]) -> Reading[dict[str, str]]:
+    """What wrote it, as `metadata.json` says. Raises Fault."""
+    said = yield from read_object(folder, CLOSING)
+    backends = {name: said.get(name, usual) for name, usual in default.items()}
+    for name, value in backends.items():
+        if not isinstance(value, str):
+            raise Fault(f"{CLOSING} gives {kind(value)} as {name}")
+    return backends
 
 
 LAYOUT: Final = Layout("megatron", MARKS["megatron"], _recognise)

@@ -101,6 +101,13 @@ def test_what_a_cut_distributed_iteration_lacks_is_missing(gone, missing):
     assert recognise(dcp.LAYOUT, files) == []
 
 
+@pytest.mark.parametrize("content", [b"", b"cut", MAP[:9]])
+def test_a_map_that_is_none_is_a_problem_and_not_missing(content):
+    found = only(LAYOUT, {".metadata": content, "common.pt": 9, "metadata.json": CLOSING})
+    assert found.problems == (".metadata is no map of a distributed checkpoint, and there is no .distcp file",)
+    assert (found.missing, found.others) == ((), (".metadata",))
+
+
 def test_another_backend_that_writes_a_map_is_checked_against_it():
     files = DISTRIBUTED | {"metadata.json": CLOSING.replace(b"torch_dist", b"fsdp_dtensor")}
     assert only(LAYOUT, files).members == ("__0_0.distcp", "__0_1.distcp", "common.pt")
