@@ -91,6 +91,9 @@ class Bucket:
         """Bytes of every version of a key; None where they are not known."""
         return None
 
+    def etag(self, index: int, entry: Entry) -> str:
+        return self.etags.get(self.keys[index]) or etag_of(index, entry)
+
     def expected(self) -> dict[str, int]:
         """How many keys a restore to INSTANT keeps, copies and deletes."""
         whole, rest = divmod(len(self.keys), len(self.kinds))

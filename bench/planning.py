@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
 
+from artifact_store.history.models import FOLDERS_AT_ONCE
 from bench.bucket import INSTANT, SHARDS
 from bench.clients import Planned, plan_ours, plan_without_models
 from bench.process import Cost, best, measured, middle
@@ -55,7 +56,8 @@ def growth(*, small: int, large: int, rounds: int) -> Iterator[Row]:
 
 
 def whole_models(*, models: int, rounds: int) -> Iterator[Row]:
-    """Rows for what it costs to judge every model of a bucket, of all of which a restore would write."""
+    """Rows for what it costs to judge every model of a bucket, of all of which a restore would write: fine-tunes of one
+    model, so that those judged together read indexes and configs, and the others know them."""
     with stub(0, models=models) as server:
         with_, without = middle(
             rounds,
@@ -75,11 +77,11 @@ def whole_models(*, models: int, rounds: int) -> Iterator[Row]:
         wrong=wrong,
     )
     reads = with_.result.requests - without.result.requests
-    most = models * (SHARDS + 2)
+    most = models * SHARDS + 2 * min(models, FOLDERS_AT_ONCE)
     yield Row(
         f"{what}: small reads",
         f"{reads:,}",
-        f"{most:,} shards, indexes and configs",
+        f"{most:,}: shards, and indexes and configs of {min(models, FOLDERS_AT_ONCE)}",
         reads / most,
         most=1.05,
         wrong=wrong,

@@ -42,10 +42,14 @@ def best(rounds: int, *runs: Callable[[], Cost[Any]]) -> list[Cost[Any]]:
 
 
 def middle(rounds: int, one: Callable[[], Cost[Any]], other: Callable[[], Cost[Any]]) -> tuple[Cost[Any], Cost[Any]]:
-    """Of so many pairs of runs the one whose ratio by the clock is the middle one. For two that are close: the quickest
-    run of each may be of different minutes, and a machine that others use differs more between those."""
-    pairs = sorted(((one(), other()) for _ in range(rounds)), key=lambda pair: pair[0].seconds / pair[1].seconds)
-    return pairs[len(pairs) // 2]
+    """Of so many pairs of runs the one whose ratio by the clock is the middle one; who is first takes turns. For two
+    that are close: the quickest run of each may be of different minutes, and a machine that others use differs more
+    between those."""
+    pairs = []
+    for number in range(rounds):
+        first, second = (other(), one()) if number % 2 else (one(), other())
+        pairs.append((second, first) if number % 2 else (first, second))
+    return sorted(pairs, key=lambda pair: pair[0].seconds / pair[1].seconds)[rounds // 2]
 
 
 def _cost(work: Callable[..., Work[R]], arguments: tuple[Any, ...]) -> Cost[R]:

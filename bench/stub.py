@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 from urllib.parse import unquote
 
-from bench.bucket import INSTANT, SIZE, Bucket, Entry, ModelBucket, etag_of, id_of
+from bench.bucket import INSTANT, SIZE, Bucket, Entry, ModelBucket, id_of
 
 BUCKET = "bench-bucket"
 COUNTS = "/.counts"
@@ -127,7 +127,7 @@ class Answers:
         if operation == "CopyObject":
             return self._copy(key, headers)
         if operation == "GetObject":
-            return self._get(key, headers.get("range", ""))
+            return self._get(key, fields, headers.get("range", ""))
         if operation == "HeadObject":
             return self._head(key, fields)
         if operation == "DeleteObjects":
@@ -136,14 +136,18 @@ class Answers:
             return self._http(200, b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
         return self._error(501, "NotImplemented")
 
-    def _get(self, key: str, span: str) -> bytes:
+    def _get(self, key: str, fields: dict[str, str], span: str) -> bytes:
+        found = self._bucket.version(key, fields.get("versionId", ""))
+        if found is None:
+            return self._error(404, "NoSuchVersion")
         size = self._bucket.size(key)
         first, _, last = span.removeprefix("bytes=").partition("-")
         ends = (int(first), int(last)) if span else (0, size - 1)
         data = self._bucket.content(key, *ends)
         if data is None:
             return self._error(501, "NotImplemented")
-        return self._http(206 if span else 200, data, f"Content-Range: bytes {ends[0]}-{ends[1]}/{size}\r\n")
+        told = f'ETag: "{self._bucket.etag(*found)}"\r\nContent-Range: bytes {ends[0]}-{ends[1]}/{size}\r\n'
+        return self._http(206 if span else 200, data, told)
 
     def _list(self, fields: dict[str, str]) -> bytes:
         markers = fields.get("key-marker", ""), fields.get("version-id-marker", "")
@@ -157,12 +161,12 @@ class Answers:
         if index is None or found is None:
             return self._error(404, "NoSuchKey")
         current = self._bucket.current(key)
-        if not _holds(current, headers):
+        if not self._holds(current, headers):
             return self._error(412, "PreconditionFailed")
         entry = self._bucket.write(index, int(time.time()), found[1].number)
         body = (
             '<?xml version="1.0" encoding="UTF-8"?>\n<CopyObjectResult><LastModified>2026-01-02T00:00:00.000Z'
-            f"</LastModified><ETag>&quot;{etag_of(index, entry)}&quot;</ETag></CopyObjectResult>"
+            f"</LastModified><ETag>&quot;{self._bucket.etag(index, entry)}&quot;</ETag></CopyObjectResult>"
         )
         return self._http(200, body.encode(), f"x-amz-version-id: {id_of(index, entry)}\r\n")
 
@@ -173,7 +177,7 @@ class Answers:
             return self._error(404, "")
         index, entry = found
         headers = (
-            f'ETag: "{etag_of(index, entry)}"\r\nx-amz-version-id: {id_of(index, entry)}\r\n'
+            f'ETag: "{self._bucket.etag(index, entry)}"\r\nx-amz-version-id: {id_of(index, entry)}\r\n'
             f"Last-Modified: {formatdate(entry.seconds, usegmt=True)}\r\n"
         )
         return self._http(200, b"", headers, SIZE)
@@ -183,13 +187,20 @@ class Answers:
         for raw_key, raw_etag in _LINE.findall(body):
             key, etag = raw_key.decode(), raw_etag.decode()
             current, index = self._bucket.current(key), self._bucket.find(key)
-            if etag and not _holds(current, {"if-match": etag}):
+            if etag and not self._holds(current, {"if-match": etag}):
                 lines.append(f"<Error><Key>{key}</Key><Code>PreconditionFailed</Code></Error>")
                 continue
             if index is not None:
                 self._bucket.write(index, int(time.time()), None)
             lines.append(f"<Deleted><Key>{key}</Key><DeleteMarker>true</DeleteMarker></Deleted>")
         return self._http(200, f"<DeleteResult>{''.join(lines)}</DeleteResult>".encode())
+
+    def _holds(self, current: tuple[int, Entry] | None, headers: dict[str, str]) -> bool:
+        """Whether the conditions of a write hold for what stands there."""
+        wanted = headers.get("if-match", "").strip('"')
+        if wanted:
+            return current is not None and self._bucket.etag(*current) == wanted
+        return not (headers.get("if-none-match") == "*" and current is not None)
 
     def _error(self, status: int, code: str) -> bytes:
         return self._http(status, f"<Error><Code>{code}</Code></Error>".encode() if code else b"")
@@ -220,14 +231,6 @@ def _operation(method: str, key: str, fields: dict[str, str], headers: dict[str,
     if method == "PUT" and "x-amz-copy-source" in headers:
         return "CopyObject"
     return {"HEAD": "HeadObject", "GET": "GetObject"}.get(method, f"{method} object")
-
-
-def _holds(current: tuple[int, Entry] | None, headers: dict[str, str]) -> bool:
-    """Whether the conditions of a write hold for what stands there."""
-    wanted = headers.get("if-match", "").strip('"')
-    if wanted:
-        return current is not None and etag_of(*current) == wanted
-    return not (headers.get("if-none-match") == "*" and current is not None)
 
 
 __all__ = ["BUCKET", "INSTANT", "Answers", "Stub", "stub"]

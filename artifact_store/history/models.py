@@ -25,7 +25,7 @@ from artifact_store.history.saves import Origins, Save, doubts, origins, saves
 from artifact_store.history.sets import SMALL, THAW, Folder, Layout, ModelSet, shallow
 from artifact_store.history.state import is_archived, is_multipart, open_for, standing
 from artifact_store.history.verdict import Condition, Evidence, judge, some, warn
-from artifact_store.s3.operations import Entry, GetObject, HeadObject, Job, ObjectHead, Operation
+from artifact_store.s3.operations import Entry, GetObject, HeadObject, Job, ObjectBody, ObjectHead, Operation
 
 if TYPE_CHECKING:
     from artifact_store.history.listing import History
@@ -127,7 +127,7 @@ class Verdict:
 class Candidate:
     """A folder that may hold a model. histories: path relative to the prefix -> everything that happened to it.
     written: paths that a restore would write. left_out: paths it would write, were they not left out. known: an instant
-    at which it is known already what stood, and `then` what did, path -> version. contents: what was read of others."""
+    at which it is known already what stood, and `then` what did, path -> version. contents: shared with others."""
 
     prefix: str
     layouts: tuple[Layout, ...]
@@ -154,11 +154,18 @@ class Finder:
     """Takes the keys of a scope in their order; gives each folder that may hold a model once all of it was seen.
 
     Folders that the scope cuts through, above it or beside a raw prefix, are left out: they are seen in part only.
-    known: the instant at which each key's `then` stood, for whoever tells that. unjudged: (prefix, names of layouts) of
-    the folders that look like a model and hold more than FILES_A_FOLDER files.
+    known: the instant at which each key's `then` stood, for whoever tells that. contents: what is known already.
+    unjudged: (prefix, names of layouts) of the folders that look like a model and hold more than FILES_A_FOLDER files.
     """
 
-    def __init__(self, scope: Scope, layouts: Sequence[Layout] | None = None, *, known: float | None = None) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        layouts: Sequence[Layout] | None = None,
+        *,
+        known: float | None = None,
+        contents: Contents | None = None,
+    ) -> None:
         self._root, self._layouts, self._known = scope.root, LAYOUTS if layouts is None else layouts, known
         self._within = scope.prefix if scope.raw else scope.root
         self._open = [_Open(self._root, 0)]
@@ -167,7 +174,7 @@ class Finder:
         self._then: list[Entry | None] = []
         self._written: list[bool] = []
         self._left_out: list[bool] = []
-        self._contents = Contents()
+        self._contents = contents or Contents()
         self._seen = self._dropped = 0
         """How many keys came, and how many of them before those."""
         self.unjudged: list[tuple[str, tuple[str, ...]]] = []
@@ -355,7 +362,7 @@ class _Look:
         self._saves: dict[tuple[frozenset[str], frozenset[str]], list[Save]] = {}
         self._asked: set[_Version] = set()
         """Small files that a layout wanted to read."""
-        self._contents: dict[_Version, bytes | None] = {}
+        self._files: dict[_Version, bytes | None] = {}
         self._findings: dict[_Version, Finding] = {}
         self._denied: set[_Version] = set()
         """Whose header may not be read, or which were gone."""
@@ -617,21 +624,21 @@ class _Look:
             return None
         if not entry.size:
             return b""
-        if known not in self._contents:
-            self._contents[known] = self.candidate.contents.data(entry)
-            if self._contents[known] is None:
-                self._contents[known] = yield from self._read(entry)
-        return self._contents[known]
+        if known not in self._files:
+            self._files[known] = self.candidate.contents.of(entry)
+            if self._files[known] is None:
+                self._files[known] = yield from self._read(entry)
+        return self._files[known]
 
     def _read(self, entry: Entry) -> Job[bytes | None]:
         try:
-            data: bytes = (yield GetObject(self.bucket, *_version(entry))).data
+            body: ObjectBody = yield GetObject(self.bucket, *_version(entry))
         except S3Error as error:
             if error.status not in UNREADABLE:
                 raise
             return None
-        self.candidate.contents.keep(entry, data)
-        return data
+        self.candidate.contents.keep(entry, body)
+        return body.data
 
     def _checked(self, found: ModelSet, mine: Mapping[str, Entry]) -> Job[dict[str, Finding]]:
         """What the headers of members say, and whether the small files beside them are what their names say. Archived
@@ -647,10 +654,6 @@ class _Look:
         beside += [path for path in found.others if is_config(path) and path not in beside]
         wanted = [path for path in found.members if path not in found.hashed] + beside[:BESIDE_READ]
         there = {path: mine[path] for path in dict.fromkeys(wanted) if path in mine}
-        contents = self.candidate.contents
-        for path in beside:
-            if path in there and path not in found.members and (finding := contents.finding(there[path])) is not None:
-                self._findings.setdefault(_version(there[path]), finding)
         todo = {
             _version(entry): (entry, check if path in found.members else glance)
             for path, entry in there.items()
@@ -659,16 +662,13 @@ class _Look:
         for start in range(0, len(todo), CHECKS_AT_ONCE):
             batch = list(todo.values())[start : start + CHECKS_AT_ONCE]
             findings = yield from _each(self._headers, batch, self._unread)
-            for (entry, look), finding in zip(batch, findings, strict=True):
-                self._findings[_version(entry)] = finding
-                if look is glance and _version(entry) not in self._denied:
-                    contents.keep_finding(entry, finding)
+            self._findings.update(zip((_version(entry) for entry, _ in batch), findings, strict=True))
         known = {path: self._findings.get(_version(entry)) for path, entry in there.items()}
         return {path: finding for path, finding in known.items() if finding is not None}
 
     def _headers(self, wanted: Sequence[_Wanted]) -> Job[list[Finding]]:
         checks = [look(entry.key, entry.size) for entry, look in wanted]
-        return (yield from together(self.bucket, [entry for entry, _ in wanted], checks))
+        return (yield from together(self.bucket, [entry for entry, _ in wanted], checks, self.candidate.contents))
 
     def _unread(self, wanted: _Wanted) -> Finding:
         self._denied.add(_version(wanted[0]))
@@ -694,22 +694,30 @@ def _each(ask: Callable[[Sequence[Q]], Job[list[R]]], of: Sequence[Q], instead: 
     return found
 
 
-def together(bucket: str, entries: Sequence[Entry], checks: Sequence[Check]) -> Job[list[Finding]]:
-    """Run checks side by side: the ranges that all of them want next are asked for at once."""
+def together(
+    bucket: str, entries: Sequence[Entry], checks: Sequence[Check], contents: Contents | None = None
+) -> Job[list[Finding]]:
+    """Run checks side by side: the ranges that all of them want next are asked for at once. contents: where files that
+    it knows are read instead, and those that are read whole are kept."""
+    contents = contents or Contents()
     found: dict[int, Finding] = {}
     sent: dict[int, Any] = dict.fromkeys(range(len(checks)))
     while sent:
         wanted: dict[int, Operation] = {}
         for number, data in sent.items():
+            entry, known = entries[number], contents.of(entries[number])
             try:
                 part = next(checks[number]) if data is None else checks[number].send(data)
+                while known is not None:
+                    part = checks[number].send(known[part.first : part.last + 1])
             except StopIteration as end:
                 found[number] = end.value
             else:
-                entry = entries[number]
                 wanted[number] = GetObject(bucket, entry.key, entry.version_id, part.first, part.last)
         if not wanted:
             break
-        bodies: list[Any] = yield list(wanted.values())
+        bodies: list[ObjectBody] = yield list(wanted.values())
+        for number, body in zip(wanted, bodies, strict=True):
+            contents.keep(entries[number], body)
         sent = {number: body.data for number, body in zip(wanted, bodies, strict=True)}
     return [found[number] for number in range(len(checks))]

@@ -187,7 +187,7 @@ class Watch:
     def _kept(self, prefixes: Collection[str]) -> Iterator[Candidate]:
         """The folders with these prefixes, from what is kept."""
         for kept in self._again.folders:
-            finder = Finder(folder_scope(self.scope.bucket, kept.prefix))
+            finder = Finder(folder_scope(self.scope.bucket, kept.prefix), contents=kept.contents)
             for history in kept.histories.values():
                 yield from (folder for folder in finder.see(history) if folder.prefix in prefixes)
             yield from (folder for folder in finder.end() if folder.prefix in prefixes)

@@ -522,37 +522,62 @@ def test_of_folders_with_the_same_small_files_those_are_read_once() -> None:
     assert reads == [["config.json", *shards, index], shards, ["config.json", *shards]]
 
 
-def test_a_small_file_that_holds_what_another_held_is_told_of_by_its_own_name() -> None:
-    """A pointer of git-lfs in the place of a config, of a text file where that is no fault, and of none that was read."""
-    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 1\n"
+def two_configs(first: bytes, second: bytes, **more: object) -> MemoryS3:
+    """Two models with a config each; more: of the second one."""
     s3 = MemoryS3()
-    for folder in ("a/", "b/"):
+    for folder, config, how in (("a/", first, {}), ("b/", second, more)):
         put(s3, f"{folder}model.safetensors", safetensors(folder, 1), T0)
-        put(s3, f"{folder}config.json", pointer, T0)
-    told = []
-    for folder in candidates(s3):
+        put(s3, f"{folder}config.json", config, T0, **how)
+    return s3
+
+
+def one_by_one(s3: MemoryS3, *, backwards: bool = False) -> dict[str, tuple[Condition, tuple[str, ...]]]:
+    """Condition and reasons by folder."""
+    told = {}
+    for folder in reversed(candidates(s3)) if backwards else candidates(s3):
         ((verdict,),) = s3.run([assess("bkt", folder, LATER)])
-        told.append((verdict.condition, verdict.reasons))
-    assert told[0] == told[1]
-    assert told[0][0] is Condition.INCOMPLETE
-    assert told[0][1][0].startswith("config.json is a git-lfs pointer to sha256:00000000…")
+        told[folder.prefix.removeprefix(PREFIX)] = verdict.condition, verdict.reasons
+    return told
 
 
-def test_that_one_version_may_not_be_read_says_nothing_of_another_that_holds_the_same() -> None:
-    s3 = MemoryS3()
-    for folder in ("a/", "b/"):
-        put(s3, f"{folder}model.safetensors", safetensors(folder, 1), T0)
-        put(s3, f"{folder}config.json", b"{", T0)
+def test_what_a_small_file_is_that_holds_what_another_held_is_told_of_both() -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 1\n"
+    told = one_by_one(two_configs(pointer, pointer))
+    assert told["a/"] == told["b/"]
+    assert told["a/"][0] is Condition.INCOMPLETE
+    assert told["a/"][1][0].startswith("config.json is a git-lfs pointer to sha256:00000000…")
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_an_archived_file_is_left_out_whatever_is_known_of_another_that_holds_the_same(backwards: bool) -> None:
+    told = one_by_one(two_configs(b"{", b"{", storage_class="GLACIER"), backwards=backwards)
+    assert [told["a/"][0], told["b/"][0]] == [Condition.INCOMPLETE, Condition.WHOLE]
+
+
+def test_an_answer_that_is_not_what_was_listed_says_nothing_of_other_folders() -> None:
+    """The version with id null is overwritten between the listing and the read."""
+    s3, answer = two_configs(b'{"a": 1}', b'{"a": 1}'), MemoryS3._GetObject
+
+    def overwritten(bucket: object, ask: op.GetObject) -> op.ObjectBody:
+        body = answer(s3, bucket, ask)
+        return op.ObjectBody(b'{"a": 1,', 8, "f" * 32) if ask.key == f"{PREFIX}a/config.json" else body
+
+    s3._GetObject = overwritten  # type: ignore[method-assign]
+    told = one_by_one(s3)
+    assert [told["a/"][0], told["b/"][0]] == [Condition.INCOMPLETE, Condition.WHOLE]
+
+
+@pytest.mark.parametrize(("backwards", "condition"), [(False, Condition.WHOLE), (True, Condition.INCOMPLETE)])
+def test_a_version_that_may_not_be_read_is_known_by_another_that_was_and_holds_the_same(
+    backwards: bool, condition: Condition
+) -> None:
+    s3 = two_configs(b"{", b"{")
 
     def deny(ask: op.Operation) -> None:
         if isinstance(ask, op.GetObject) and ask.key == f"{PREFIX}a/config.json":
             raise S3Error("GetObject: AccessDenied", status=403)
 
     s3.before = deny
-    told = []
-    for folder in candidates(s3):
-        ((verdict,),) = s3.run([assess("bkt", folder, LATER)])
-        told.append((verdict.condition, verdict.reasons))
-    assert told[0] == (Condition.WHOLE, ())
-    assert told[1][0] is Condition.INCOMPLETE
-    assert told[1][1][0].startswith("config.json is no JSON")
+    told = one_by_one(s3, backwards=backwards)
+    assert [told["a/"][0], told["b/"][0]] == [condition, Condition.INCOMPLETE]
+    assert told["b/"][1][0].startswith("config.json is no JSON")

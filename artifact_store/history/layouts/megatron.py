@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
 from itertools import product
 from math import prod
 from typing import Final
@@ -21,6 +20,7 @@ from artifact_store.history.layouts.content import (
     is_marker,
     kind,
     pointer_set,
+    read,
     read_object,
     read_text,
     shown,
@@ -125,10 +125,7 @@ def _distributed(folder: Folder) -> Reading[ModelSet]:
     missing: list[Missing] = []
     backends = {"sharded_backend": "torch_dist", "common_backend": "torch"}
     if CLOSING in folder.names:
-        try:
-            backends = yield from _backends(folder, backends)
-        except Fault as fault:
-            problems.append(str(fault))
+        problems += yield from _take_backends(folder, backends)
     else:
         missing.append(Missing(CLOSING, named_by=COMMON))
     found = yield from dcp.read_map(folder)
@@ -138,7 +135,8 @@ def _distributed(folder: Folder) -> Reading[ModelSet]:
         if not members:
             problems.append(f"{CLOSING} says {shown(backends['sharded_backend'])}, and no folder of a tensor is there")
     elif not found.maps and dcp.METADATA in folder.names:
-        problems.append(f"{dcp.METADATA} is no map of a distributed checkpoint, and there is no .distcp file")
+        why = yield from _why_no_map(folder)
+        problems.append(why)
     elif not found.maps and not found.missing:
         missing.append(Missing(dcp.METADATA, named_by=CLOSING if CLOSING in folder.names else COMMON))
     if COMMON in folder.names:
@@ -162,14 +160,27 @@ def _distributed(folder: Folder) -> Reading[ModelSet]:
     )
 
 
-def _backends(folder: Folder, default: Mapping[str, str]) -> Reading[dict[str, str]]:
-    """What wrote it, as `metadata.json` says. Raises Fault."""
-    said = yield from read_object(folder, CLOSING)
-    backends = {name: said.get(name, usual) for name, usual in default.items()}
-    for name, value in backends.items():
-        if not isinstance(value, str):
-            raise Fault(f"{CLOSING} gives {kind(value)} as {name}")
-    return backends
+def _take_backends(folder: Folder, backends: dict[str, str]) -> Reading[list[str]]:
+    """Put what `metadata.json` says over the defaults; gives what is wrong with it."""
+    try:
+        said = yield from read_object(folder, CLOSING)
+        for name, default in backends.items():
+            value = said.get(name, default)
+            if not isinstance(value, str):
+                raise Fault(f"{CLOSING} gives {kind(value)} as {name}")
+            backends[name] = value
+    except Fault as fault:
+        return [str(fault)]
+    return []
+
+
+def _why_no_map(folder: Folder) -> Reading[str]:
+    """What is wrong with a `.metadata` that is not taken for a map."""
+    try:
+        yield from read(folder, dcp.METADATA)
+    except Fault as fault:
+        return str(fault)
+    return f"{dcp.METADATA} is no map of a distributed checkpoint, and there is no .distcp file"
 
 
 LAYOUT: Final = Layout("megatron", MARKS["megatron"], _recognise)

@@ -1,6 +1,7 @@
 """A folder made of bytes, and a layout driven over it the way the edge does it."""
 
 import json
+from collections.abc import Collection
 
 from artifact_store.history.sets import SMALL, Folder, Layout, ModelSet
 from artifact_store.s3.operations import Entry
@@ -17,13 +18,19 @@ def folder(files: dict[str, bytes | int], prefix: str = "models/m/") -> Folder:
     return Folder(prefix, {path: version(prefix + path, size) for path, size in sizes.items()})
 
 
-def recognise(layout: Layout, files: dict[str, bytes | int], prefix: str = "models/m/") -> list[ModelSet]:
+def recognise(
+    layout: Layout,
+    files: dict[str, bytes | int],
+    prefix: str = "models/m/",
+    *,
+    unreadable: Collection[str] = (),
+) -> list[ModelSet]:
     """The sets; [] where the layout's marks say no. A file given as a size must not be asked for."""
-    return recognise_reading(layout, files, prefix)[0]
+    return recognise_reading(layout, files, prefix, unreadable)[0]
 
 
 def recognise_reading(
-    layout: Layout, files: dict[str, bytes | int], prefix: str = "models/m/"
+    layout: Layout, files: dict[str, bytes | int], prefix: str = "models/m/", unreadable: Collection[str] = ()
 ) -> tuple[list[ModelSet], list[str]]:
     """(the sets, the files that were read for them)."""
     given, asked = folder(files, prefix), []
@@ -39,7 +46,7 @@ def recognise_reading(
         asked.append(path)
         content = files.get(path)
         assert not isinstance(content, int), f"{path} is no small file and was asked for"
-        answer = content if content is not None and len(content) <= SMALL else None
+        answer = content if content is not None and len(content) <= SMALL and path not in unreadable else None
 
 
 def only(layout: Layout, files: dict[str, bytes | int], prefix: str = "models/m/") -> ModelSet:

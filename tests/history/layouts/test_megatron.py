@@ -108,6 +108,20 @@ def test_a_map_that_is_none_is_a_problem_and_not_missing(content):
     assert (found.missing, found.others) == ((), (".metadata",))
 
 
+def test_a_map_that_cannot_be_read_is_not_said_to_be_none():
+    files = {".metadata": MAP, "common.pt": 9, "metadata.json": CLOSING}
+    (found,) = recognise(LAYOUT, files, unreadable={".metadata"})
+    assert found.problems == (".metadata cannot be read",)
+
+
+def test_of_a_metadata_json_with_one_backend_that_is_none_the_other_holds():
+    closing = b'{"sharded_backend": "zarr", "common_backend": 5}'
+    found = only(LAYOUT, {"metadata.json": closing, "common.pt": 9, "w/.zarray": 5, "w/0.0": 80})
+    assert found.problems == ("metadata.json gives a number as common_backend",)
+    assert found.members == ("w/.zarray", "w/0.0", "common.pt")
+    assert found.missing == ()
+
+
 def test_another_backend_that_writes_a_map_is_checked_against_it():
     files = DISTRIBUTED | {"metadata.json": CLOSING.replace(b"torch_dist", b"fsdp_dtensor")}
     assert only(LAYOUT, files).members == ("__0_0.distcp", "__0_1.distcp", "common.pt")
