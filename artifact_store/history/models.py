@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import compress
+from itertools import compress, pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from artifact_store.errors import S3Error
@@ -43,6 +43,9 @@ KEYS_A_DROP = 1000
 
 SAVES_TRIED = 40
 """How many instants before and after another are looked at for one at which a model is whole."""
+
+PAUSES_TRIED = 3
+"""How many pauses of a save are among them."""
 
 CHECKS_AT_ONCE = 64
 """Headers of one model read together."""
@@ -422,7 +425,9 @@ class _Look:
         save that is under way those to come are known from what came. Else the set itself."""
         if found.indexes or not found.parts:
             return found
-        return (yield from self._newest_sets()).get(identity(found), found)
+        newest = (yield from self._newest_sets()).get(identity(found), found)
+        # Where readers differ, its members are of more than one save.
+        return found if newest.readers else newest
 
     def coming(self, instant: float, known: Sequence[ModelSet]) -> Job[list[ModelSet]]:
         """The models whose first save is under way at the instant, and of which nothing that is there yet tells that
@@ -464,6 +469,41 @@ class _Look:
     def saves(self, found: ModelSet) -> Job[list[Save]]:
         """Of its files, with those that are named and missing. A pointer that stands alone changes what is loaded; of
         one beside members it is as of a config."""
+        needed, beside = yield from self._files_of(found)
+        files = self._histories(needed)
+        others = self._histories(path for path in beside if path not in files)
+        known = frozenset(files), frozenset(others)
+        if known not in self._saves:
+            self._saves[known] = saves(files, others)
+        return self._saves[known]
+
+    def _own_saves(self, found: ModelSet) -> Job[list[Save]]:
+        """The same without the versions of an index that list none of its files: those of another sharding."""
+        needed, beside = yield from self._files_of(found)
+        foreign = yield from self._foreign(found)
+        files = {
+            path: [entry for entry in entries if _version(entry) not in foreign]
+            for path, entries in self._histories(needed).items()
+        }
+        return saves(files, self._histories(path for path in beside if path not in files))
+
+    def _foreign(self, found: ModelSet) -> Job[set[_Version]]:
+        named = {*found.members, *(missing.path for missing in found.missing)}
+        foreign: set[_Version] = set()
+        for path, entries in self._histories(found.indexes).items():
+            for entry in [entry for entry in entries if not entry.is_marker][:SAVES_TRIED]:
+                instant = float(int(entry.last_modified))
+                if self.then(instant).get(path) is not entry:
+                    continue
+                was = yield from self.set_at(found, instant)
+                if was is None or path not in was.indexes:
+                    continue
+                if named.isdisjoint((*was.members, *(missing.path for missing in was.missing))):
+                    foreign.add(_version(entry))
+        return foreign
+
+    def _files_of(self, found: ModelSet) -> Job[tuple[list[str], list[str]]]:
+        """(what it cannot do without, the rest of it)."""
         ever, histories = (yield from self._with_all_members(found)), self.candidate.histories
         missing = [missing.path for missing in found.missing]
         needed = [*found.members, *found.indexes, *missing, *ever.members]
@@ -471,12 +511,7 @@ class _Look:
         (beside if found.members else needed).extend(found.pointers)
         if folders := tuple(f"{path}/" for path in missing if path not in histories):
             needed += (path for path in histories if path.startswith(folders))
-        files = self._histories(needed)
-        others = self._histories(path for path in beside if path not in files)
-        known = frozenset(files), frozenset(others)
-        if known not in self._saves:
-            self._saves[known] = saves(files, others)
-        return self._saves[known]
+        return needed, beside
 
     def _with_lost(self, found: ModelSet, its_saves: Sequence[Save], instant: float) -> Job[ModelSet]:
         """The same with a problem for pieces that were written with those that stand and were deleted since. A kind of
@@ -503,9 +538,15 @@ class _Look:
         return {path: histories[path].ordered() for path in dict.fromkeys(paths) if path in histories}
 
     def judged(self, found: ModelSet, instant: float) -> Job[Verdict]:
+        verdict = yield from self._judged(found, instant, (yield from self.saves(found)))
+        if verdict.condition is Condition.MID_SAVE and found.indexes:
+            again = yield from self._judged(found, instant, (yield from self._own_saves(found)))
+            return again if again.whole else verdict
+        return verdict
+
+    def _judged(self, found: ModelSet, instant: float, its_saves: Sequence[Save]) -> Job[Verdict]:
         then = self.then(instant)
         mine = {path: then[path] for path in dict.fromkeys(found.paths) if path in then}
-        its_saves = yield from self.saves(found)
         found = yield from self._with_lost(found, its_saves, instant)
         of = yield from self._origins(found, its_saves, mine)
         findings = yield from self._checked(found, mine)
@@ -587,12 +628,12 @@ class _Look:
     @staticmethod
     def _instants_up_to(its_saves: Sequence[Save], second: int) -> list[int]:
         """Instants worth a look, newest first: just before the next save began, so that what was mended in between is
-        kept, and where each save ended."""
+        kept, where each save ended, and where it paused: what came after may have been of none."""
         found: list[int] = []
         until = second
         for save in reversed(its_saves):
             if save.last <= second:
-                found += [min(until, second), save.last]
+                found += [min(until, second), save.last, *_pauses(save)]
             until = save.first - 1
         return list(dict.fromkeys(found))
 
@@ -673,6 +714,13 @@ class _Look:
     def _unread(self, wanted: _Wanted) -> Finding:
         self._denied.add(_version(wanted[0]))
         return Finding(proved=False)
+
+
+def _pauses(save: Save) -> list[int]:
+    """The last second of each of its longest pauses, newest first."""
+    seconds = sorted(set(save.changes))
+    longest = sorted(pairwise(seconds), key=lambda pair: pair[0] - pair[1])[:PAUSES_TRIED]
+    return sorted((later - 1 for earlier, later in longest if later - earlier > 1), reverse=True)
 
 
 _Wanted = tuple["Entry", Callable[[str, int], Check]]

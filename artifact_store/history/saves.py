@@ -9,7 +9,6 @@ next save, however soon.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -129,8 +128,10 @@ def saves(files: Files, others: Files | None = None) -> list[Save]:
                 save.size += entry.size
                 save.largest = max(save.largest, entry.size)
                 save.again = save.again and event.again
-    beside = sorted((event.second, event.entry.is_marker) for event in _events(others or {}) if event.change)
-    _stretch(found, [second for second, _ in beside], [second for second, is_marker in beside if not is_marker])
+    beside = sorted(
+        (event.second, event.entry.is_marker, event.path) for event in _events(others or {}) if event.change
+    )
+    _stretch(found, beside)
     _number(found)
     return found
 
@@ -200,19 +201,23 @@ def _ordered(events: list[_Event], under_way: Save | None, every: Collection[str
     return sorted(events, key=lambda event: event.path in done)
 
 
-def _stretch(found: Sequence[Save], seconds: Sequence[int], writes: Sequence[int]) -> None:
-    """Take what was written close to a save into it, and between two into the closer one. seconds: in order, writes
-    without deletes: a push may delete before it writes, and not the other way round."""
+def _stretch(found: Sequence[Save], beside: Sequence[tuple[int, bool, str]]) -> None:
+    """Take what was written close to a save into it, and between two into the closer one: of each file the first write
+    alone, as of all files. beside: (second, whether it is a delete, path) in order; a push may delete before it writes,
+    and not the other way round."""
     for number, save in enumerate(found):
         following = found[number + 1].start if number + 1 < len(found) else None
-        for second in writes[bisect_right(writes, save.last) : bisect_right(writes, save.end + CLOSE_SECONDS)]:
+        close = [event for event in beside if save.start - CLOSE_SECONDS <= event[0] <= save.end + CLOSE_SECONDS]
+        its_own = {path for second, is_marker, path in close if second <= save.last and not is_marker}
+        for second, is_marker, path in close:
             near = following is None or (second < following and second - save.last <= following - second)
-            if save.last < second and near:
-                save.last = second
-                save.changes.append(second)
+            if second <= save.last or is_marker or path in its_own or not near:
+                continue
+            its_own.add(path)
+            save.last = second
+            save.changes.append(second)
         before = found[number - 1].last if number else None
-        early = seconds[bisect_left(seconds, save.start - CLOSE_SECONDS) : bisect_left(seconds, save.first)]
-        for second in reversed(early):
+        for second, _, _ in reversed(close):
             if second < save.first and (before is None or second > before):
                 save.first = second
                 save.changes.append(second)
