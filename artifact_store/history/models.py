@@ -539,7 +539,8 @@ class _Look:
 
     def judged(self, found: ModelSet, instant: float) -> Job[Verdict]:
         verdict = yield from self._judged(found, instant, (yield from self.saves(found)))
-        if verdict.condition is Condition.MID_SAVE and found.indexes:
+        # Only an index that lists all files tells that it is of others: Orbax names its files anew in each save.
+        if verdict.condition is Condition.MID_SAVE and found.members and found.tensors.keys() >= {*found.members}:
             again = yield from self._judged(found, instant, (yield from self._own_saves(found)))
             return again if again.whole else verdict
         return verdict

@@ -221,7 +221,7 @@ def test_models_are_taken_from_before_with_one_more_listing_however_far_back(
     inner.save(1, T0)
     s3.put("m/MLmodel", good, time=T0 + 8)
     inner.save(2, T0 + 10_000)
-    s3.put("m/MLmodel", bad, time=T0 + 10_010)
+    s3.put("m/MLmodel", bad, time=T0 + 10_002)
     s3.put("m/MLmodel", good, time=T0 + 20_000)
     s3.put(f"m/model/{INDEX}", index(4, 3), time=T0 + 20_000)
     inner.save(4, T0 + 40_000)
