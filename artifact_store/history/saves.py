@@ -207,18 +207,22 @@ def _stretch(found: Sequence[Save], beside: Sequence[tuple[int, bool, str]]) -> 
     and not the other way round."""
     for number, save in enumerate(found):
         following = found[number + 1].start if number + 1 < len(found) else None
-        close = [event for event in beside if save.start - CLOSE_SECONDS <= event[0] <= save.end + CLOSE_SECONDS]
+        before = found[number - 1].last if number else None
+        close = [
+            event
+            for event in beside
+            if save.start - CLOSE_SECONDS <= event[0] <= save.end + CLOSE_SECONDS
+            and (before is None or event[0] > before)
+        ]
         its_own = {path for second, is_marker, path in close if second <= save.last and not is_marker}
         for second, is_marker, path in close:
             near = following is None or (second < following and second - save.last <= following - second)
-            if second <= save.last or is_marker or path in its_own or not near:
-                continue
-            its_own.add(path)
-            save.last = second
-            save.changes.append(second)
-        before = found[number - 1].last if number else None
+            if second > save.last and not is_marker and path not in its_own and near:
+                its_own.add(path)
+                save.last = second
+                save.changes.append(second)
         for second, _, _ in reversed(close):
-            if second < save.first and (before is None or second > before):
+            if second < save.first:
                 save.first = second
                 save.changes.append(second)
 

@@ -97,6 +97,15 @@ def test_a_config_that_comes_just_after_the_weights_is_of_their_save() -> None:
     assert (verdict.condition, verdict.after) == (Condition.MID_SAVE, end + 100)
 
 
+def test_a_config_of_the_save_just_before_does_not_stand_for_that_of_this_one() -> None:
+    s3 = MemoryS3()
+    put(s3, "config.json", b'{"a": 1}', push(s3, 3, 1, T0) + 1)
+    end = push(s3, 3, 2, T0 + 100)
+    put(s3, "config.json", b'{"a": 2}', end + 10)
+    (verdict,) = verdicts(s3, end + 5)
+    assert (verdict.condition, verdict.before, verdict.after) == (Condition.MID_SAVE, T0 + 99, end + 10)
+
+
 @pytest.mark.parametrize("gap", [60, 600, 3500])
 def test_a_single_file_is_whole_until_shards_come_beside_it(gap: int) -> None:
     s3 = MemoryS3()
