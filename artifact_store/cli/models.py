@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from artifact_store.history.sets import ModelSet
     from artifact_store.s3.client import S3
 
-STYLES = {"whole": "green", "mid-save": "yellow", "incomplete": "red", "ambiguous": "yellow", "uncertain": "yellow"}
+GONE = "gone"
+"""What a model is in a timeline after it was deleted."""
+STYLES = {
+    "whole": "green",
+    "mid-save": "yellow",
+    "incomplete": "red",
+    "ambiguous": "yellow",
+    "uncertain": "yellow",
+    GONE: "red",
+}
 BAR = 24
 """Columns of the longest bar of a timeline."""
 
@@ -83,7 +92,7 @@ def timeline(s3: S3, scope: Scope, now: float, since: float | None, until: float
     from artifact_store.cli.progress import counting
     from artifact_store.history import models
 
-    rows: list[tuple[ModelSet, list[tuple[Save, Verdict]]]] = []
+    rows: list[tuple[ModelSet, list[tuple[Save, Verdict | None]]]] = []
     with counting("looking for models"):
         spans = models.survey(
             s3, scope, lambda folder: models.timeline(scope.bucket, folder, now=now, since=since, until=until)
@@ -141,8 +150,8 @@ def tell_unjudged(finder: Finder) -> None:
         say(text, "yellow")
 
 
-def of_save(found: ModelSet, save: Save, verdict: Verdict) -> dict[str, Any]:
-    """A save for --json."""
+def of_save(found: ModelSet, save: Save, verdict: Verdict | None) -> dict[str, Any]:
+    """A save for --json; what was deleted is gone."""
     return {
         "layout": found.layout,
         "prefix": found.prefix,
@@ -153,8 +162,8 @@ def of_save(found: ModelSet, save: Save, verdict: Verdict) -> dict[str, Any]:
         "size": save.size,
         "overwritten": save.overwritten,
         "deleted": len(save.deleted),
-        "condition": verdict.condition.value,
-        "reasons": list(verdict.reasons),
+        "condition": verdict.condition.value if verdict is not None else GONE,
+        "reasons": list(verdict.reasons) if verdict is not None else [],
     }
 
 
@@ -170,19 +179,20 @@ def _tell(verdict: Verdict) -> None:
         tell(paint(f"{'':11}note: {printable(warning)}", "dim", sys.stdout))
 
 
-def _tell_saves(found: ModelSet, saves: Sequence[tuple[Save, Verdict]]) -> None:
+def _tell_saves(found: ModelSet, saves: Sequence[tuple[Save, Verdict | None]]) -> None:
     tell(paint(f"{found.prefix}{found.name} ({found.layout})", "bold", sys.stdout))
     largest = max((save.size for save, _ in saves), default=0) or 1
     for save, verdict in saves:
-        style = STYLES[verdict.condition.value]
-        block = "█" if verdict.whole else "▒"
+        condition = verdict.condition.value if verdict is not None else GONE
+        style = STYLES[condition]
+        block = "█" if verdict is not None and verdict.whole else "▒"
         drawn = paint(f"{block * max(1, save.size * BAR // largest):<{BAR}}", style, sys.stdout)
-        told = [f"{number(len(save.written), 'file')} written", size(save.size)]
+        told = [f"{number(len(save.written), 'file')} written", size(save.size)] if save.written else []
         told += [f"in {duration(save.last - save.first)}"] if save.last > save.first else []
         told += [f"{save.overwritten:,} overwritten"] if save.overwritten else []
         told += [f"{len(save.deleted):,} deleted"] if save.deleted else []
-        tell(f"  {show(save.last)}  {drawn}  {paint(verdict.condition.value, style, sys.stdout)}: {', '.join(told)}")
-        for reason in verdict.reasons:
+        tell(f"  {show(save.last)}  {drawn}  {paint(condition, style, sys.stdout)}: {', '.join(told)}")
+        for reason in verdict.reasons if verdict is not None else ():
             tell(f"    {printable(reason)}")
 
 

@@ -298,9 +298,10 @@ def identity(found: ModelSet) -> Identity:
 
 def timeline(
     bucket: str, candidate: Candidate, *, now: float, since: float | None = None, until: float | None = None
-) -> Job[list[tuple[ModelSet, list[tuple[Save, Verdict]]]]]:
+) -> Job[list[tuple[ModelSet, list[tuple[Save, Verdict | None]]]]]:
     """Each model of a folder as it is now, or was when it was last there, with its saves, oldest first, and what it was
-    worth at the end of each. since, until: leave out saves that ended before or began after. Raises S3Error."""
+    worth at the end of each: None where it was deleted. since, until: leave out saves that ended before or began after.
+    Raises S3Error."""
     look = _Look(bucket, candidate, settled=False)
     latest: dict[tuple[str, str], ModelSet] = {}
     ends = sorted({int(e.last_modified) for h in candidate.histories.values() for e in h.entries if not e.is_marker})
@@ -311,13 +312,15 @@ def timeline(
             break
     told = []
     for found in latest.values():
-        rows = []
-        for save in (yield from look.saves(found)):
+        rows: list[tuple[Save, Verdict | None]] = []
+        for save in (yield from (look.own_saves(found) if found.lists_all else look.saves(found))):
             if (since is not None and save.last < since) or (until is not None and save.first > until):
                 continue
             at_end = yield from look.set_at(found, save.last)
             if at_end is not None:
                 rows.append((save, (yield from look.judged(at_end, save.last))))
+            elif save.deleted:
+                rows.append((save, None))
         told.append((found, rows))
     return told
 
@@ -477,7 +480,7 @@ class _Look:
             self._saves[known] = saves(files, others)
         return self._saves[known]
 
-    def _own_saves(self, found: ModelSet) -> Job[list[Save]]:
+    def own_saves(self, found: ModelSet) -> Job[list[Save]]:
         """The same without the versions of an index that list none of its files: those of another sharding."""
         needed, beside = yield from self._files_of(found)
         foreign = yield from self._foreign(found)
@@ -540,8 +543,8 @@ class _Look:
     def judged(self, found: ModelSet, instant: float) -> Job[Verdict]:
         verdict = yield from self._judged(found, instant, (yield from self.saves(found)))
         # Only an index that lists all files tells that it is of others: Orbax names its files anew in each save.
-        if verdict.condition is Condition.MID_SAVE and found.members and found.tensors.keys() >= {*found.members}:
-            again = yield from self._judged(found, instant, (yield from self._own_saves(found)))
+        if verdict.condition is Condition.MID_SAVE and found.lists_all:
+            again = yield from self._judged(found, instant, (yield from self.own_saves(found)))
             return again if again.whole else verdict
         return verdict
 

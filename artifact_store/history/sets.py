@@ -118,6 +118,11 @@ class ModelSet:
         return tuple(path for path in (*self.indexes, *self.pointers) if path not in self.unordered)
 
     @property
+    def lists_all(self) -> bool:
+        """Whether its index names each member, as not every index does."""
+        return bool(self.members) and self.tensors.keys() >= {*self.members}
+
+    @property
     def paths(self) -> tuple[str, ...]:
         """All its files, in the order in which a restore writes them."""
         return (*self.members, *self.others, *self.indexes, *self.pointers)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from artifact_store.cli.models import _tell_saves, of_save
 from artifact_store.history.listing import list_histories
-from artifact_store.history.models import Candidate, Finder, Verdict, assess
+from artifact_store.history.models import Candidate, Finder, Verdict, assess, survey, timeline
 from artifact_store.history.scope import parse_scope
 from artifact_store.history.verdict import Condition
 from tests.history.saver import INDEX, PREFIX, T0, index, name, shard
@@ -63,6 +64,23 @@ def test_a_sharding_is_whole_until_another_is_brought_back_over_it(gap: int) -> 
     put(s3, INDEX, index(3, 1), end + 100)
     delete(s3, [name(number, 2) for number in range(2)], end + 101)
     assert told(s3, end) == told(s3, end + 99) == WHOLE
+
+
+def test_a_timeline_shows_each_save_of_a_sharding_and_that_it_was_deleted(capsys: pytest.CaptureFixture[str]) -> None:
+    s3 = MemoryS3()
+    push(s3, 3, 1, T0)
+    end = push(s3, 2, 2, T0 + 1800)
+    delete(s3, [*(name(number, 3) for number in range(3)), *(name(number, 2) for number in range(2)), INDEX], end + 597)
+    (models,) = survey(s3, parse_scope("s3://bkt"), lambda folder: timeline("bkt", folder, now=end + 9_999))
+    ((found, rows),) = models
+    assert [
+        (save.first, save.last, len(save.written), len(save.deleted), verdict and verdict.condition)
+        for save, verdict in rows
+    ] == [(T0 + 1800, end, 3, 0, Condition.WHOLE), (end + 600, end + 602, 0, 3, None)]
+    records = [of_save(found, save, verdict) for save, verdict in rows]
+    assert [record["condition"] for record in records] == ["whole", "gone"]
+    _tell_saves(found, rows)
+    assert capsys.readouterr().out.splitlines()[2].split("  ")[-1].strip() == "gone: in 2 s, 3 deleted"
 
 
 def test_a_sharding_that_is_being_pushed_over_another_is_under_way() -> None:
