@@ -366,6 +366,7 @@ class _Look:
         self._sets: dict[float, list[ModelSet]] = {}
         self._newest: dict[Identity, ModelSet] | None = None
         self._saves: dict[tuple[frozenset[str], frozenset[str]], list[Save]] = {}
+        self._own: dict[tuple[frozenset[str], frozenset[str]], list[Save]] = {}
         self._asked: set[_Version] = set()
         """Small files that a layout wanted to read."""
         self._files: dict[_Version, bytes | None] = {}
@@ -483,12 +484,15 @@ class _Look:
     def own_saves(self, found: ModelSet) -> Job[list[Save]]:
         """The same without the versions of an index that list none of its files: those of another sharding."""
         needed, beside = yield from self._files_of(found)
-        foreign = yield from self._foreign(found)
-        files = {
-            path: [entry for entry in entries if _version(entry) not in foreign]
-            for path, entries in self._histories(needed).items()
-        }
-        return saves(files, self._histories(path for path in beside if path not in files))
+        known = frozenset(needed), frozenset(beside)
+        if known not in self._own:
+            foreign = yield from self._foreign(found)
+            files = {
+                path: [entry for entry in entries if _version(entry) not in foreign]
+                for path, entries in self._histories(needed).items()
+            }
+            self._own[known] = saves(files, self._histories(path for path in beside if path not in files))
+        return self._own[known]
 
     def _foreign(self, found: ModelSet) -> Job[set[_Version]]:
         named = {*found.members, *(missing.path for missing in found.missing)}

@@ -9,6 +9,7 @@ next save, however soon.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -208,12 +209,8 @@ def _stretch(found: Sequence[Save], beside: Sequence[tuple[int, bool, str]]) -> 
     for number, save in enumerate(found):
         following = found[number + 1].start if number + 1 < len(found) else None
         before = found[number - 1].last if number else None
-        close = [
-            event
-            for event in beside
-            if save.start - CLOSE_SECONDS <= event[0] <= save.end + CLOSE_SECONDS
-            and (before is None or event[0] > before)
-        ]
+        since = save.start - CLOSE_SECONDS if before is None else max(save.start - CLOSE_SECONDS, before + 1)
+        close = beside[bisect_left(beside, (since,)) : bisect_left(beside, (save.end + CLOSE_SECONDS + 1,))]
         its_own = {path for second, is_marker, path in close if second <= save.last and not is_marker}
         for second, is_marker, path in close:
             near = following is None or (second < following and second - save.last <= following - second)

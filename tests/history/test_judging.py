@@ -522,9 +522,9 @@ def test_of_folders_with_the_same_small_files_those_are_read_once() -> None:
     assert reads == [["config.json", *shards, index], shards, ["config.json", *shards]]
 
 
-def two_configs(first: bytes, second: bytes, **more: object) -> MemoryS3:
+def two_configs(first: bytes, second: bytes, kind: type[MemoryS3] = MemoryS3, **more: object) -> MemoryS3:
     """Two models with a config each; more: of the second one."""
-    s3 = MemoryS3()
+    s3 = kind()
     for folder, config, how in (("a/", first, {}), ("b/", second, more)):
         put(s3, f"{folder}model.safetensors", safetensors(folder, 1), T0)
         put(s3, f"{folder}config.json", config, T0, **how)
@@ -556,13 +556,13 @@ def test_an_archived_file_is_left_out_whatever_is_known_of_another_that_holds_th
 
 def test_an_answer_that_is_not_what_was_listed_says_nothing_of_other_folders() -> None:
     """The version with id null is overwritten between the listing and the read."""
-    s3, answer = two_configs(b'{"a": 1}', b'{"a": 1}'), MemoryS3._GetObject
 
-    def overwritten(bucket: object, ask: op.GetObject) -> op.ObjectBody:
-        body = answer(s3, bucket, ask)
-        return op.ObjectBody(b'{"a": 1,', 8, "f" * 32) if ask.key == f"{PREFIX}a/config.json" else body
+    class Overwritten(MemoryS3):
+        def _answer(self, operation: op.Operation) -> object:
+            changed = isinstance(operation, op.GetObject) and operation.key == f"{PREFIX}a/config.json"
+            return op.ObjectBody(b'{"a": 1,', 8, "f" * 32) if changed else super()._answer(operation)
 
-    s3._GetObject = overwritten  # type: ignore[method-assign]
+    s3 = two_configs(b'{"a": 1}', b'{"a": 1}', Overwritten)
     told = one_by_one(s3)
     assert [told["a/"][0], told["b/"][0]] == [Condition.INCOMPLETE, Condition.WHOLE]
 
